@@ -1,0 +1,17 @@
+"""Every test runs in float64, on the CPU, with the array shapes of mfcore checked at each call."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import jax
+import pytest
+from jaxtyping import install_import_hook
+
+jax.config.update("jax_enable_x64", True)
+install_import_hook("mfcore", "beartype.beartype")
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
