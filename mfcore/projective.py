@@ -1,8 +1,9 @@
 r"""Complex projective space P^n with its Fubini-Study geometry.
 
-Points are homogeneous coordinates z in C^(n+1), non-zero, in any scaling. Conventions (notation page, "Metric"):
-ds^2 = h_{i jbar} dz^i dzbar^j with h = d dbar log|z|^2 and no factor 1/pi, stored as ``h[i, jbar]``; with it P^n has
-diameter pi/2 and a degree-N hypersurface of dimension d the volume N pi^d / d!. Paper section 3.1.
+Points are homogeneous coordinates z in C^(n+1), non-zero, in any scaling. Conventions (notation page,
+"Metric"): ds^2 = h_{i jbar} dz^i dzbar^j with h = d dbar log|z|^2 and no factor 1/pi, stored as ``h[i,
+jbar]``; with it P^n has diameter pi/2 and a degree-N hypersurface of dimension d the volume N pi^d / d!.
+Paper section 3.1.
 """
 
 import jax.numpy as jnp
@@ -26,16 +27,17 @@ def fubini_study_metric(z: Complex[Array, " hom"]) -> Complex[Array, "hom hom"]:
 
 
 def pullback(jacobian: Complex[Array, "dim hom"], h: Complex[Array, "hom hom"]) -> Complex[Array, "dim dim"]:
-    r"""g_{a bbar} = J_a^i h_{i jbar} conj(J_b^j), that is J h J^dagger with ``jacobian[a, i]`` = dz^i/dx^a."""
+    r"""g_{a bbar} = J_a^i h_{i jbar} conj(J_b^j), that is J h J^dagger with ``jacobian[a, i]`` =
+    dz^i/dx^a."""
     return jacobian @ h @ jacobian.conj().T
 
 
 def geodesic_distance(x: Complex[Array, " hom"], y: Complex[Array, " hom"]) -> Float[Array, ""]:
-    r"""Fubini-Study distance of two points of P^n, in [0, pi/2], exactly 0 between a point and itself.
+    r"""Fubini-Study distance of two points of P^n, in [0, pi/2], exact to one rounding (1e-16).
 
     d = arccos(|<x,y>| / |x||y|), paper (3.2), evaluated as atan2(|x ^ y|, |<x,y>|) with
-    |x ^ y|^2 = sum_{i<j} |x_i y_j - x_j y_i|^2 = |x|^2 |y|^2 - |<x,y>|^2 (Lagrange's identity). The gradient at
-    coincidence does not exist; differentiate the square of the sine, `chordal_distance2`, there.
+    |x ^ y|^2 = sum_{i<j} |x_i y_j - x_j y_i|^2 = |x|^2 |y|^2 - |<x,y>|^2 (Lagrange's identity). The gradient
+    at coincidence does not exist; differentiate the square of the sine, `chordal_distance2`, there.
     """
     # atan2, not arccos: arccos(1 - e) = sqrt(2 e) turns one rounding error into a distance of 1e-8.
     return jnp.arctan2(jnp.sqrt(_wedge2(x, y)), jnp.abs(jnp.vdot(x, y)))
@@ -49,8 +51,9 @@ def chordal_distance2(x: Complex[Array, " hom"], y: Complex[Array, " hom"]) -> F
 def chordal_embedding(z: Complex[Array, " hom"]) -> Float[Array, " embedding"]:
     r"""Real coordinates in which Euclidean distance is the chordal distance sin d of P^n.
 
-    The projector z z^dagger / |z|^2, whose Frobenius distances are sqrt 2 sin d: its diagonal over sqrt 2, then the
-    real and the imaginary parts above it, (n + 1)^2 numbers in all. Nearest neighbours in it are nearest neighbours on P^n.
+    The projector z z^dagger / |z|^2, whose Frobenius distances are sqrt 2 sin d: its diagonal over sqrt 2,
+    then the real and the imaginary parts above it, (n + 1)^2 numbers in all. Nearest neighbours in it are
+    nearest neighbours on P^n.
     """
     rows, columns = np.triu_indices(z.shape[0], k=1)
     projector = z[:, None] * z[None, :].conj() / _norm2(z)

@@ -1,0 +1,202 @@
+"""The kernel flow against the full 81 N^2 tensor, an adaptive ODE solver, and a closed-form solution."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.integrate import solve_ivp
+
+from mfcore import energies, flows, kernels, sampling
+from mfcore.hypersurface import Dwork, fubini_study_volume, omega_volume
+
+KAPPA = fubini_study_volume(Dwork()) / omega_volume(Dwork())
+
+
+@pytest.fixture(scope="module")
+def setting():
+    """Fifteen points in one chart of the quintic, a kernel that couples them, and the Fubini-Study start."""
+    sample = sampling.random_points_in_patch(jax.random.key(2), Dwork(), 15).sample
+    kernel = kernels.gaussian(kernels.distance_matrix(sample.z, sample.z), 0.2)
+    return kernel, sampling.fubini_study_pullback(sample), sample.omega
+
+
+def full_tensor(kernel):
+    """Theta_ijkl(x, x') with all its 81 N^2 entries."""
+    eye = np.eye(3)
+    return np.einsum("ik,jl,ab->ijklab", eye, eye, np.asarray(kernel))
+
+
+def slow_gradient(g, omega, kappa, loss):
+    """dl/dg_kl by automatic differentiation in the 18 real numbers of g, as steepest descent wants it."""
+
+    def value(real, imag):
+        g = real + 1j * imag
+        g = (g + g.conj().T) / 2
+        return loss.value(jnp.linalg.det(g).real / jnp.abs(omega) ** 2 / kappa)
+
+    real, imag = jax.grad(value, argnums=(0, 1))(g.real, g.imag)
+    return np.asarray(real + 1j * imag)
+
+
+def slow_velocity(kernel, g, omega, kappa, loss):
+    gradients = np.stack([slow_gradient(a, b, kappa, loss) for a, b in zip(g, omega, strict=True)])
+    return -np.einsum("ijklab,bkl->aij", full_tensor(kernel), gradients)
+
+
+@pytest.mark.parametrize("loss", [energies.absolute, energies.squared], ids=["absolute", "squared"])
+def test_velocity_is_that_of_the_full_tensor(setting, loss):
+    kernel, g, omega = setting
+    expected = slow_velocity(kernel, g, omega, 0.7 * KAPPA, loss)
+    velocity = flows.velocity(kernel, g, omega, 0.7 * KAPPA, loss)
+    assert_allclose(velocity, expected, rtol=1e-12, atol=1e-12 * np.abs(expected).max())
+    assert_allclose(
+        flows.velocity(kernel[:4], g, omega, 0.7 * KAPPA, loss), expected[:4], rtol=1e-11, atol=1e-10
+    )
+
+
+def test_flow_converges_to_the_ode_at_first_order(setting, monkeypatch):
+    """Against SciPy's adaptive solver with the squared loss, at the time that the flow reports."""
+    kernel, start, omega = setting
+    monkeypatch.setattr(flows, "BLOCK", 1)
+    jax.clear_caches()
+
+    def right_side(_, y):
+        g = jnp.asarray(y.view(complex).reshape(start.shape))
+        return np.asarray(flows.velocity(kernel, g, omega, KAPPA, energies.squared)).ravel().view(float)
+
+    errors, changes = [], [0.02, 0.01, 0.005]
+    for change, steps in zip(changes, (10, 20, 40), strict=True):
+        flow = flows.kernel_flow(
+            kernel, start, omega, KAPPA, loss=energies.squared, largest_change=change, max_steps=steps
+        )
+        y0 = np.asarray(start).ravel().view(float)
+        exact = solve_ivp(right_side, (0, flow.time), y0, rtol=1e-10, atol=1e-12, method="DOP853").y[:, -1]
+        errors.append(np.abs(np.asarray(flow.metric).ravel().view(float) - exact).max())
+    jax.clear_caches()
+    order = np.polyfit(np.log(changes), np.log(errors), 1)[0]
+    assert 0.8 < order < 1.3, errors
+    assert np.abs(np.asarray(flow.metric - start)).max() > 10 * errors[-1]
+
+
+def test_a_curve_under_the_delta_kernel_is_solved_in_closed_form(key):
+    """d = 1: eta falls at the rate (kappa |Omega|^2)^-2 and stays at 1; nothing chatters."""
+    sample = sampling.random_points(key, Dwork(3), 40)
+    start = sampling.fubini_study_pullback(sample)
+    kappa = fubini_study_volume(Dwork(3)) / omega_volume(Dwork(3))
+    flow = flows.kernel_flow(jnp.eye(40), start, sample.omega, kappa)
+    assert flow.status == "converged"
+    goal = kappa * jnp.abs(sample.omega) ** 2
+    assert_allclose(flow.metric[:, 0, 0], goal, rtol=1e-11)
+    assert_allclose(flow.correction[:, 0, 0], start[:, 0, 0] - goal, rtol=1e-8, atol=1e-11)
+    last_arrival = jnp.abs(
+        (start[:, 0, 0] - goal) * goal
+    ).max()  # the last step may overshoot it, not fall short
+    assert 0.95 * last_arrival < flow.time < 3 * last_arrival
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_sigma_loss_falls_at_every_step_to_rounding(setting, scale):
+    kernel, start, omega = setting
+    flow = flows.kernel_flow(kernel, start, omega, scale * KAPPA)
+    assert np.all(np.diff(flow.loss[: np.argmin(flow.loss) + 1]) < 0)
+    eta = jax.vmap(energies.volume_ratio)(flow.metric, omega) / (scale * KAPPA)
+    assert_allclose(jnp.mean(jnp.abs(eta - 1)), flow.loss[-1], rtol=1e-6, atol=1e-15)
+    assert flow.loss[-1] < 1e-10 * flow.loss[0]
+    assert flow.status == "converged"
+    assert 0 < flow.smallest_eigenvalue <= np.linalg.eigvalsh(flow.metric).min() * (1 + 1e-12)
+
+
+def test_no_step_changes_a_metric_by_more_than_asked(setting, monkeypatch):
+    kernel, start, omega = setting
+    monkeypatch.setattr(flows, "BLOCK", 1)
+    jax.clear_caches()
+    flow = flows.kernel_flow(kernel, start, omega, 0.5 * KAPPA, largest_change=0.03, max_steps=1)
+    jax.clear_caches()
+    root = np.linalg.inv(np.linalg.cholesky(start))
+    change = root @ np.asarray(flow.metric - start) @ root.conj().transpose(0, 2, 1)
+    largest = np.linalg.norm(change, axis=(1, 2)).max()
+    assert 0.015 < largest <= 0.03 + 1e-12
+
+
+def test_corrections_predict_the_train_metrics_and_leave_far_points_alone(setting):
+    kernel, start, omega = setting
+    flow = flows.kernel_flow(kernel, start, omega, KAPPA)
+    again = flows.predict(kernel, start, flow)
+    assert_allclose(again.metric, flow.metric, atol=1e-12)
+    assert jnp.all(again.positive)
+    far = flows.predict(jnp.zeros((1, 15)), start[:1], flow)
+    assert_allclose(far.metric, start[:1], atol=0)
+
+
+def test_prediction_tells_where_it_is_no_metric(setting):
+    kernel, start, omega = setting
+    flow = flows.kernel_flow(kernel, start, omega, 0.3 * KAPPA)
+    amplified = flows.predict(50 * kernel, start, flow)
+    smallest = np.linalg.eigvalsh(amplified.metric)[:, 0]
+    assert np.any(smallest < 0)
+    assert_allclose(amplified.positive, smallest > 0)
+
+
+def test_a_kernel_that_is_not_positive_is_told(setting):
+    _, start, omega = setting
+    flow = flows.kernel_flow(-jnp.eye(15), start, omega, KAPPA)
+    assert flow.status.startswith("stopped") and "not positive on its gradient" in flow.status
+    assert_allclose(flow.metric, start)
+
+
+def test_a_flow_that_must_leave_the_cone_says_so():
+    """A constant kernel subtracts one matrix from all: the smallest metric stops the others."""
+    start = jnp.stack([jnp.eye(2), 0.05 * jnp.eye(2)]).astype(complex)
+    flow = flows.kernel_flow(jnp.ones((2, 2)), start, jnp.ones(2, complex), 1e-4)
+    assert "edge of the positive cone" in flow.status
+    assert flow.smallest_eigenvalue < 1e-4
+
+
+def test_a_spent_budget_is_told(setting):
+    kernel, start, omega = setting
+    assert (
+        flows.kernel_flow(kernel, start, omega, KAPPA, largest_change=1e-3, max_steps=20).status
+        == "spent its 20 steps"
+    )
+
+
+def test_gradient_descent_takes_the_steps_of_the_dense_formula(setting):
+    kernel, g, omega = setting
+    flow = flows.gradient_descent(kernel, g, omega, KAPPA, learning_rate=1e-4, steps=3)
+    for _ in range(3):
+        g = g + 1e-4 * slow_velocity(kernel, g, omega, KAPPA, energies.absolute)
+    assert_allclose(flow.metric, g, rtol=1e-10, atol=1e-12)
+    assert flow.status == "took its 3 steps"
+
+
+def test_gradient_descent_tells_where_it_leaves_the_cone_or_raises_the_loss(setting):
+    kernel, start, omega = setting
+    flow = flows.gradient_descent(kernel, start, omega, KAPPA, learning_rate=1.0, steps=5)
+    assert flow.status.startswith("left the positive cone at step 1")
+    flow = flows.gradient_descent(-kernel, start, omega, KAPPA, learning_rate=1e-3, steps=2)
+    assert "raised the loss" in flow.status
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda k, g, o: (k.at[0, 0].set(jnp.nan), g, o, 1.0), "1 entries of the kernel"),
+        (lambda k, g, o: (k, g.at[4].set(jnp.inf), o, 1.0), "9 entries of the start metric"),
+        (lambda k, g, o: (k, g.at[4].multiply(-1), o, 1.0), "1 of 15 start metrics"),
+        (lambda k, g, o: (k, g, o, 0.0), "kappa"),
+    ],
+)
+def test_bad_input_is_refused_with_what_came(setting, spoil, message):
+    with pytest.raises(ValueError, match=message):
+        flows.kernel_flow(*spoil(*setting))
+    with pytest.raises(ValueError, match=message):
+        flows.gradient_descent(*spoil(*setting), learning_rate=0.1, steps=1)
+
+
+def test_shapes_that_do_not_fit_are_refused_without_the_type_checker(setting):
+    kernel, start, omega = setting
+    with pytest.raises(ValueError, match=r"kernel \(3, 15\) and Omega \(15,\) for 15 train points"):
+        flows._check(kernel[:3], start, omega, 1.0)
+    with pytest.raises(ValueError, match=r"Omega \(2,\)"):
+        flows._check(kernel, start, omega[:2], 1.0)
