@@ -1,8 +1,8 @@
 """House style, and saving a figure together with the numbers behind it and where they come from.
 
-The only module that imports matplotlib. The palette is that of Okabe and Ito without black and yellow; it can
-be told apart with any colour vision, on white and on dark pages. Text and axes are drawn in one ink, which the
-dark copy of a drawing swaps for a light one.
+The only module that imports matplotlib. The palette is that of Okabe and Ito without black and yellow; it
+can be told apart with any colour vision, on white and on dark pages. Text and axes are drawn in one ink,
+which the dark copy of a drawing swaps for a light one.
 """
 
 import io

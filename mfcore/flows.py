@@ -5,7 +5,6 @@ memory is N^2, not 81 N^2. `kernel_flow` follows the flow, `gradient_descent` th
 return the accumulated corrections, from which `predict` gives the metric anywhere.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -14,11 +13,18 @@ import numpy as np
 from tqdm import tqdm
 
 from mfcore._typing import Array, Bool, Complex, Float
-from mfcore.energies import PointwiseLoss, absolute, loss_gradient, ratio_gradient, volume_ratio
-from mfcore.proximal import end_multipliers
-
-BLOCK = 20  # steps between two looks at the progress bar and the stopping rule
-HALVINGS = 40
+from mfcore.energies import PointwiseLoss, absolute, loss_gradient
+from mfcore.flow_steps import (
+    BLOCK,
+    Problem,
+    State,
+    at_start,
+    block,
+    coupling_energy,
+    descend,
+    eta_at,
+    smear,
+)
 
 
 class Flow(NamedTuple):
@@ -44,25 +50,6 @@ class Prediction(NamedTuple):
     positive: Bool[Array, " points"]
 
 
-class _Problem(NamedTuple):
-    kernel: Array
-    size: Array  # |kernel|, the kernel itself where it has no negative entry
-    omega: Array
-    kappa: Array
-    largest_change: Array
-
-
-class _State(NamedTuple):
-    correction: Array
-    metric: Array
-    multiplier: Array  # l'(eta) at the end of the last step
-    loss: Array
-    step: Array
-    time: Array
-    smallest: Array
-    stuck: Array
-
-
 def kernel_flow(
     kernel: Float[Array, "train train"],
     start: Complex[Array, "train dim dim"],
@@ -84,15 +71,16 @@ def kernel_flow(
     which count in twenties.
     """
     _check(kernel, start, omega, kappa)
-    size = kernel if bool(jnp.all(kernel >= 0)) else jnp.abs(kernel)
-    problem = _Problem(kernel, size, omega, jnp.asarray(kappa), jnp.asarray(largest_change))
-    state = _start(start, omega, kappa, loss)
+    problem = Problem(
+        kernel, jnp.maximum(kernel.min(), 0), omega, jnp.asarray(kappa), jnp.asarray(largest_change)
+    )
+    state = at_start(start, omega, kappa, loss)
     history, least = [np.asarray(state.loss)[None]], float(state.smallest)
     status = f"spent its {max_steps} steps"
     with tqdm(total=max_steps, desc="kernel flow", leave=False) as bar:
         while len(history) <= -(-max_steps // BLOCK):
             before = float(state.loss)
-            state, losses = _block(state, problem, loss)
+            state, losses = block(state, problem, loss)
             history.append(np.asarray(losses))
             bar.update(BLOCK)
             ended = _ended(state, before, goal * history[0][0], least, problem)
@@ -118,11 +106,11 @@ def gradient_descent(
     above its start is told too.
     """
     _check(kernel, start, omega, kappa)
-    problem = _Problem(kernel, kernel, omega, jnp.asarray(kappa), jnp.array(jnp.inf))
-    state = _start(start, omega, kappa, loss)
+    problem = Problem(kernel, jnp.array(0.0), omega, jnp.asarray(kappa), jnp.array(jnp.inf))
+    state = at_start(start, omega, kappa, loss)
     history, status = [float(state.loss)], f"took its {steps} steps"
     for step in range(1, steps + 1):
-        state = _descend(state, problem, learning_rate, loss)
+        state = descend(state, problem, learning_rate, loss)
         history.append(float(state.loss))
         if not state.smallest > 0:
             status = f"left the positive cone at step {step}"
@@ -136,7 +124,7 @@ def predict(
     kernel: Float[Array, "points train"], start: Complex[Array, "points dim dim"], flow: Flow
 ) -> Prediction:
     """g(x) = g_0(x) - sum_b Theta(x, x_b) A_b at points x with the rows of ``kernel``; nothing is clipped."""
-    g = start - _smear(kernel, flow.correction)
+    g = start - smear(kernel, flow.correction)
     return Prediction(g, jnp.linalg.eigvalsh(g)[:, 0] > 0)
 
 
@@ -148,140 +136,27 @@ def velocity(
     loss: PointwiseLoss = absolute,
 ) -> Complex[Array, "points dim dim"]:
     """dg/dt of (2.12) at the points of the kernel's rows, for the metric g at its columns."""
-    eta = _eta(g, omega, kappa)
-    return -_smear(kernel, jax.vmap(lambda g, eta: loss_gradient(g, eta, loss))(g, eta))
+    eta = eta_at(g, omega, kappa)
+    return -smear(kernel, jax.vmap(lambda g, eta: loss_gradient(g, eta, loss))(g, eta))
 
 
-def _flow(state: _State, history: np.ndarray, status: str) -> Flow:
+def _flow(state: State, history: np.ndarray, status: str) -> Flow:
     return Flow(state.correction, state.metric, history, float(state.time), float(state.smallest), status)
 
 
-def _smear(kernel: Float[Array, "points train"], field: Complex[Array, "train dim dim"]) -> Array:
-    # The kernel is real: one real product over 2 dim^2 columns, half the work of a complex one.
-    columns = jnp.concatenate(
-        [field.real.reshape(len(field), -1), field.imag.reshape(len(field), -1)], axis=1
-    )
-    real, imag = jnp.split(kernel @ columns, 2, axis=1)
-    return jax.lax.complex(real, imag).reshape(-1, *field.shape[1:])
-
-
-def _eta(g: Array, omega: Array, kappa: Array | float) -> Array:
-    return jax.vmap(volume_ratio)(g, omega) / kappa
-
-
-def _start(start: Array, omega: Array, kappa: float, loss: PointwiseLoss) -> _State:
-    eta = _eta(start, omega, kappa)
-    return _State(
-        correction=jnp.zeros_like(start),
-        metric=start,
-        multiplier=loss.derivative(eta),
-        loss=jnp.mean(loss.value(eta)),
-        step=jnp.array(0.0),
-        time=jnp.array(0.0),
-        smallest=jnp.linalg.eigvalsh(start).min(),
-        stuck=jnp.array(False),
-    )
-
-
-@partial(jax.jit, static_argnames="loss")
-def _block(state: _State, problem: _Problem, loss: PointwiseLoss) -> tuple[_State, Array]:
-    def one(state: _State, _: None) -> tuple[_State, Array]:
-        state = jax.lax.cond(state.stuck, lambda s: s, lambda s: _step(s, problem, loss), state)
-        return state, state.loss
-
-    return jax.lax.scan(one, state, None, length=BLOCK)
-
-
-def _step(state: _State, problem: _Problem, loss: PointwiseLoss) -> _State:
-    """One step: the longest of h, h/2, ... that keeps to the rules; ``stuck`` where none does."""
-    g = state.metric
-    eta = _eta(g, problem.omega, problem.kappa)
-    direction = jax.vmap(ratio_gradient)(g, eta)
-    root = jnp.linalg.inv(jnp.linalg.cholesky(g))
-
-    def fall(s: Array) -> Array:  # minus dg/dt under multipliers s
-        return _smear(problem.kernel, s[:, None, None] * direction)
-
-    def change(dg: Array) -> Array:
-        return jnp.linalg.norm(root @ dg @ root.conj().mT, axis=(1, 2)).max()
-
-    # Row sums of |M|, M the response of eta to the multipliers: by Gershgorin a diagonal that dominates it.
-    bound = _trace(direction, _smear(problem.size, direction))
-
-    def attempt(h: Array, s: Array) -> tuple[Array, _State]:
-        s = end_multipliers(
-            lambda s: h * _trace(direction, fall(s)), h * bound, eta - 1, s, loss.dual_proximal
-        )
-        dg = -h * fall(s)
-        new = _State(
-            correction=state.correction + h * s[:, None, None] * direction,
-            metric=g + dg,
-            multiplier=s,
-            loss=jnp.mean(loss.value(_eta(g + dg, problem.omega, problem.kappa))),
-            step=h,
-            time=state.time + h,
-            smallest=jnp.minimum(state.smallest, jnp.linalg.eigvalsh(g + dg).min()),
-            stuck=state.stuck,
-        )
-        return change(dg), new
-
-    def retry(trial: tuple) -> tuple:
-        h, moved, new, count = trial
-        h = h * jnp.where(moved > problem.largest_change, 0.9 * problem.largest_change / moved, 0.5)
-        return h, *attempt(h, new.multiplier), count + 1
-
-    def refused(trial: tuple) -> Array:
-        _, moved, new, _ = trial
-        return ~((moved <= problem.largest_change) & (new.smallest > 0) & (new.loss < state.loss))
-
-    first = problem.largest_change / change(fall(state.multiplier))
-    h = jnp.where(state.step > 0, 2 * state.step, first)
-    trial = jax.lax.while_loop(
-        lambda t: refused(t) & (t[3] < HALVINGS), retry, (h, *attempt(h, state.multiplier), 0)
-    )
-    stuck = state._replace(stuck=jnp.array(True), multiplier=trial[2].multiplier)
-    return jax.tree.map(lambda a, b: jnp.where(refused(trial), a, b), stuck, trial[2])
-
-
-def _trace(a: Array, b: Array) -> Array:
-    return jnp.einsum("xij,xji->x", a, b).real
-
-
-@partial(jax.jit, static_argnames="loss")
-def _descend(state: _State, problem: _Problem, rate: Array | float, loss: PointwiseLoss) -> _State:
-    eta = _eta(state.metric, problem.omega, problem.kappa)
-    gradient = jax.vmap(lambda g, eta: loss_gradient(g, eta, loss))(state.metric, eta)
-    g = state.metric - rate * _smear(problem.kernel, gradient)
-    return state._replace(
-        correction=state.correction + rate * gradient,
-        metric=g,
-        loss=jnp.mean(loss.value(_eta(g, problem.omega, problem.kappa))),
-        time=state.time + rate,
-        smallest=jnp.minimum(state.smallest, jnp.linalg.eigvalsh(g).min()),
-    )
-
-
-def _ended(state: _State, before: float, goal: float, least_at_start: float, problem: _Problem) -> str:
+def _ended(state: State, before: float, goal: float, least_at_start: float, problem: Problem) -> str:
     """Why the run is over, in words; empty while it is not."""
     now = float(state.loss)
     if now <= goal:
         return "converged"
     if state.stuck:
-        uphill = float(_coupling_energy(state, problem)) < 0
+        uphill = float(coupling_energy(state, problem)) < 0
         why = "the kernel is not positive on its gradient" if uphill else "it is stationary to this accuracy"
         return f"stopped: no step lowers the loss; {why}"
     edge = " at the edge of the positive cone" if float(state.smallest) < 1e-3 * least_at_start else ""
     if now > before * (1 - 1e-4):
         return f"levelled off{edge}: the last {BLOCK} steps lowered the loss by less than 1e-4 of itself"
     return ""
-
-
-def _coupling_energy(state: _State, problem: _Problem) -> Array:
-    # s^T M s for the multipliers last tried: where it is positive, a short step lowers the convex loss.
-    field = state.multiplier[:, None, None] * jax.vmap(ratio_gradient)(
-        state.metric, _eta(state.metric, problem.omega, problem.kappa)
-    )
-    return jnp.sum(_trace(field, _smear(problem.kernel, field)))
 
 
 def _check(kernel: Array, start: Array, omega: Array, kappa: float) -> None:

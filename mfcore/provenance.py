@@ -150,7 +150,8 @@ def plain(value: Any) -> Any:
     if hasattr(value, "tolist") and np.asarray(value).dtype.kind in "biufU":
         return np.asarray(value).tolist()
     raise ValueError(
-        f"{value!r} ({type(value).__name__}) has no place in a record; pass numbers, strings, lists or mappings."
+        f"{value!r} ({type(value).__name__}) has no place in a record; "
+        "pass numbers, strings, lists or mappings."
     )
 
 
@@ -185,7 +186,8 @@ def write_csv(path: str | os.PathLike[str], columns: Mapping[str, Any]) -> Path:
     shapes = {name: column.shape for name, column in cells.items()}
     if not cells or any(len(shape) != 1 for shape in shapes.values()) or len(set(shapes.values())) != 1:
         raise ValueError(
-            f"{Path(path).name} needs one-dimensional columns of one length, but got the shapes {shapes or 'of none'}; "
+            f"{Path(path).name} needs one-dimensional columns of one length, but got the shapes "
+            f"{shapes or 'of none'}; "
             "bring them to one length, or write a long table (one row a number, its indices in columns)."
         )
     text = io.StringIO()

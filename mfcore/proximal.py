@@ -1,7 +1,7 @@
 r"""The derivative of a convex loss at the end of an implicit step.
 
 A step that takes l' at its end, and the response M of the unknown to l' at its beginning, needs the
-multipliers s in dl(excess - M s): the unique answer of a small convex problem, however sharp the kinks of l.
+multipliers s in dl(excess - M s): the answer of a small convex problem, however sharp the kinks of l. Wide kernels make M = U U^T + R with a large part U U^T of low rank; it is treated exactly.
 """
 
 from collections.abc import Callable
@@ -11,33 +11,72 @@ import jax.numpy as jnp
 
 from mfcore._typing import Array, Float
 
-ITERATIONS = 60
-ACCURACY = 1e-4  # of the largest multiplier
+ITERATIONS = 40
+NEWTON_STEPS = 12
+ACCURACY = 1e-3  # of the largest multiplier
+
+DualProximal = Callable[[Array, Array], Array]
 
 
 def end_multipliers(
-    response: Callable[[Array], Array],
+    rest: Callable[[Array], Array],
     bound: Float[Array, " points"],
+    shared: Float[Array, "points modes"],
     excess: Float[Array, " points"],
     guess: Float[Array, " points"],
-    dual_proximal: Callable[[Array, Array], Array],
+    dual_proximal: DualProximal,
 ) -> Float[Array, " points"]:
-    """The s that minimises s^T M s / 2 - s excess + l*(s), by accelerated proximal steps, a size a point.
+    """The s that minimises s^T M s / 2 - s excess + l*(s), M = R + U U^T, by accelerated proximal steps.
 
-    ``response`` is s -> M s, M symmetric; ``bound`` the diagonal of a matrix that dominates M, such as the row
-    sums of |M|; ``dual_proximal`` maps x, p to argmin_s l*(s) + p (s - x)^2 / 2. For M diagonal and bound = M
-    the first iterate is exact. It ends at `ACCURACY` or after `ITERATIONS`: the caller checks what it gains.
+    ``rest`` is s -> R s, R symmetric; ``bound`` the diagonal of a matrix that dominates R, such as the row
+    sums of |R|; ``shared`` is U; ``dual_proximal`` maps x, p to argmin_s l*(s) + p (s - x)^2 / 2. For U = 0, R
+    diagonal and bound = R the first iterate is exact. It ends at `ACCURACY` or after `ITERATIONS`: the caller
+    checks what the step gains.
     """
-    scale = jnp.maximum(bound, jnp.finfo(bound.dtype).tiny)
+    # Any larger diagonal dominates too; this floor keeps a vanishing rest, R = 0, from dividing by zero.
+    scale = jnp.maximum(bound, 1e-6 * jnp.sum(shared**2, axis=1) + jnp.finfo(bound.dtype).tiny)
 
     def iterate(state: tuple) -> tuple:
-        s, ahead, momentum, _, count = state
-        new = dual_proximal(ahead + (excess - response(ahead)) / scale, scale)
+        s, ahead, modes, momentum, _, count = state
+        centre = ahead + (excess - rest(ahead)) / scale
+        new, modes = _with_shared_part(centre, scale, shared, modes, dual_proximal)
         # Momentum is dropped where it points uphill, which keeps the iteration from swinging.
         uphill = jnp.sum((ahead - new) * scale * (new - s)) > 0
         longer = jnp.where(uphill, 1.0, (1 + jnp.sqrt(1 + 4 * momentum**2)) / 2)
         ahead = new + jnp.where(uphill, 0.0, (momentum - 1) / longer) * (new - s)
-        return new, ahead, longer, jnp.abs(new - s).max() / jnp.abs(new).max(), count + 1
+        return new, ahead, modes, longer, jnp.abs(new - s).max() / jnp.abs(new).max(), count + 1
 
-    start = (guess, guess, jnp.array(1.0), jnp.array(jnp.inf), 0)
-    return jax.lax.while_loop(lambda t: (t[3] > ACCURACY) & (t[4] < ITERATIONS), iterate, start)[0]
+    start = (guess, guess, shared.T @ guess, jnp.array(1.0), jnp.array(jnp.inf), 0)
+    return jax.lax.while_loop(lambda t: (t[4] > ACCURACY) & (t[5] < ITERATIONS), iterate, start)[0]
+
+
+def _with_shared_part(
+    centre: Array, scale: Array, shared: Array, modes: Array, dual_proximal: DualProximal
+) -> tuple[Array, Array]:
+    """argmin_s l*(s) + sum scale (s - centre)^2 / 2 + |U^T s|^2 / 2, through its few unknowns y = U^T s.
+
+    s(y) = dual_proximal(centre - U y / scale, scale), and y - U^T s(y) = 0 by damped Newton steps: the left
+    side is the gradient of a convex function of y.
+    """
+
+    def at(y: Array) -> tuple[Array, Array, Array]:
+        s, slope = jax.jvp(
+            lambda x: dual_proximal(x, scale), (centre - shared @ y / scale,), (jnp.ones_like(centre),)
+        )
+        return s, slope, y - shared.T @ s
+
+    def newton(state: tuple) -> tuple:
+        y, (_, slope, miss), damping, count = state
+        matrix = jnp.eye(len(y)) + shared.T @ ((slope / scale)[:, None] * shared)
+        trial = y - damping * jnp.linalg.solve(matrix, miss)
+        there = at(trial)
+        better = jnp.linalg.norm(there[2]) < jnp.linalg.norm(miss)
+        y, here = jax.tree.map(lambda a, b: jnp.where(better, a, b), (trial, there), (y, state[1]))
+        return y, here, jnp.where(better, 1.0, damping / 4), count + 1
+
+    def unfinished(state: tuple) -> Array:
+        size = jnp.abs(state[0]).max() + jnp.finfo(centre.dtype).tiny
+        return (jnp.abs(state[1][2]).max() > 1e-9 * size) & (state[3] < NEWTON_STEPS)
+
+    y, (s, _, _), _, _ = jax.lax.while_loop(unfinished, newton, (modes, at(modes), jnp.array(1.0), 0))
+    return s, y

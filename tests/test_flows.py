@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.integrate import solve_ivp
 
-from mfcore import energies, flows, kernels, sampling
+from mfcore import energies, flow_steps, flows, kernels, sampling
 from mfcore.hypersurface import Dwork, fubini_study_volume, omega_volume
 
 KAPPA = fubini_study_volume(Dwork()) / omega_volume(Dwork())
@@ -58,6 +58,7 @@ def test_velocity_is_that_of_the_full_tensor(setting, loss):
 def test_flow_converges_to_the_ode_at_first_order(setting, monkeypatch):
     """Against SciPy's adaptive solver with the squared loss, at the time that the flow reports."""
     kernel, start, omega = setting
+    monkeypatch.setattr(flow_steps, "BLOCK", 1)
     monkeypatch.setattr(flows, "BLOCK", 1)
     jax.clear_caches()
 
@@ -109,6 +110,7 @@ def test_sigma_loss_falls_at_every_step_to_rounding(setting, scale):
 
 def test_no_step_changes_a_metric_by_more_than_asked(setting, monkeypatch):
     kernel, start, omega = setting
+    monkeypatch.setattr(flow_steps, "BLOCK", 1)
     monkeypatch.setattr(flows, "BLOCK", 1)
     jax.clear_caches()
     flow = flows.kernel_flow(kernel, start, omega, 0.5 * KAPPA, largest_change=0.03, max_steps=1)
@@ -141,7 +143,8 @@ def test_prediction_tells_where_it_is_no_metric(setting):
 def test_a_kernel_that_is_not_positive_is_told(setting):
     _, start, omega = setting
     flow = flows.kernel_flow(-jnp.eye(15), start, omega, KAPPA)
-    assert flow.status.startswith("stopped") and "not positive on its gradient" in flow.status
+    assert flow.status.startswith("stopped")
+    assert "not positive on its gradient" in flow.status
     assert_allclose(flow.metric, start)
 
 

@@ -85,7 +85,7 @@ def test_closed_relu_ntk_is_that_of_neural_tangents(key, sigma_w, sigma_b):
 
 
 def test_closed_relu_ntk_at_coincidence_is_exact(key):
-    """At x = y the angle vanishes: Theta = sigma_w^2 (q + q) / 2 + sigma_b^2, q = sigma_w^2 |x|^2 / n + sigma_b^2."""
+    """At x = y the angle vanishes: Theta = sigma_w^2 q + sigma_b^2 with q = sigma_w^2 |x|^2 / n + sigma_b^2."""
     x = kernels.real_features(points(key, 1)[0])
     q = 1.3**2 * jnp.sum(x**2) / 10 + 80.0**2
     assert_allclose(kernels.relu_ntk(x, x, 1.3, 80.0), 1.3**2 * q + 80.0**2, rtol=1e-14)

@@ -15,17 +15,18 @@ def problem(n=12, seed=0):
     return a @ a.T / n + 0.1 * np.eye(n), 2 * rng.normal(size=n)
 
 
-def solve(m, excess, loss, bound=None):
-    bound = np.abs(m).sum(axis=1) if bound is None else bound
+def solve(m, excess, loss, shared=None):
+    bound = np.abs(m).sum(axis=1)
+    shared = jnp.zeros((len(excess), 1)) if shared is None else jnp.asarray(shared)
     m, excess = jnp.asarray(m), jnp.asarray(excess)
     return proximal.end_multipliers(
-        lambda s: m @ s, jnp.asarray(bound), excess, jnp.zeros_like(excess), loss.dual_proximal
+        lambda s: m @ s, jnp.asarray(bound), shared, excess, jnp.zeros_like(excess), loss.dual_proximal
     )
 
 
-def test_sigma_loss_is_a_quadratic_program_in_a_box():
-    m, excess = problem()
-    expected = minimize(
+def in_a_box(m, excess):
+    """The minimiser of s m s / 2 - s excess in [-1, 1]^n, with some entries at the walls and some not."""
+    s = minimize(
         lambda s: s @ m @ s / 2 - s @ excess,
         np.zeros(12),
         jac=lambda s: m @ s - excess,
@@ -33,8 +34,23 @@ def test_sigma_loss_is_a_quadratic_program_in_a_box():
         method="L-BFGS-B",
         options={"ftol": 1e-15, "gtol": 1e-10},
     ).x
-    assert 0 < np.sum(np.abs(expected) > 0.999) < 12  # some points are held, some move
-    assert_allclose(solve(m, excess, energies.absolute), expected, atol=2e-3)
+    assert 0 < np.sum(np.abs(s) > 0.999) < 12
+    return s
+
+
+def test_sigma_loss_is_a_quadratic_program_in_a_box():
+    m, excess = problem()
+    assert_allclose(solve(m, excess, energies.absolute), in_a_box(m, excess), atol=2e-3)
+
+
+def test_a_large_shared_part_changes_the_answer_and_costs_no_accuracy():
+    m, excess = problem(seed=2)
+    shared = 300 * np.random.default_rng(5).normal(size=(12, 2))
+    expected = in_a_box(m + shared @ shared.T, excess)
+    assert np.abs(expected - in_a_box(m, excess)).max() > 0.1
+    assert_allclose(solve(m, excess, energies.absolute, shared), expected, atol=2e-3)
+    expected = np.linalg.solve(np.eye(12) + 2 * (m + shared @ shared.T), 2 * excess)
+    assert_allclose(solve(m, excess, energies.squared, shared), expected, atol=2e-3)
 
 
 def test_squared_loss_is_a_linear_system():

@@ -1,0 +1,162 @@
+# Two commands, each from nothing: `make book` and `make test`. They need Python 3.11 to 3.13, make and a network.
+#
+#   make book    execute every notebook at the paper's scale, build the pages, check them  -> _build/html/index.html
+#   make test    style, types, import floors, unit tests, notebooks at a small scale, the newest jax
+#   make lab     JupyterLab on the notebooks
+#   make pdf     the book as one PDF, by Chromium (after make book: the notebooks are not executed again)
+#   make lint    the first part of make test alone;  make format  puts the style right
+#   make lock    make the locks anew from pyproject.toml (needs uv)
+#   make clean   remove what was built;  make distclean  also the environments
+#
+# make PY=/path/to/python chooses the interpreter; MFCORE_PROFILE=quick make book is a fast look.
+
+SHELL   := /bin/bash
+PY      ?=
+VENV    := .venv
+NEWEST  := .venv-newest-jax
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+BOOK    := $(BIN)/jupyter-book build -W -n --keep-going
+
+export PYTHONNOUSERSITE := 1
+export PYTHONUTF8 := 1
+export JAX_PLATFORMS ?= cpu
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# A set JUPYTER_PATH would bring another environment's kernel, PYTHONPATH its packages.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP JUPYTER_PATH JUPYTER_CONFIG_DIR VIRTUAL_ENV MPLBACKEND MPLCONFIGDIR
+# These change what pip installs, or where. Those that say how to reach an index (PIP_INDEX_URL, PIP_CERT, ...) stay.
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PIP_USER PIP_PYTHON PIP_DRY_RUN PIP_REQUIREMENT PIP_CONSTRAINT PIP_EDITABLE
+unexport PIP_NO_DEPS PIP_REQUIRE_HASHES PIP_NO_BINARY PIP_ONLY_BINARY PIP_PLATFORM PIP_PRE PIP_UPGRADE PIP_GROUP
+unexport PIP_NO_BUILD_ISOLATION PIP_IGNORE_INSTALLED PIP_FORCE_REINSTALL PIP_CONFIG_SETTINGS PIP_BUILD_CONSTRAINT
+
+.DELETE_ON_ERROR:
+.PHONY: book test lint types unit notebooks newest-jax lab pdf format lock clean distclean moved
+.DEFAULT_GOAL := book
+
+define heading
+	@printf '\n\033[1m== %s\033[0m\n' $(1)
+endef
+
+# --- the book -------------------------------------------------------------------------------------------------
+
+# The old pages go first: a page that is no longer made must not be found. So do the doctrees: with them, a build
+# that failed on a warning would pass when run again.
+book: $(STAMP)
+	$(call heading,"book: notebooks and pages")
+	rm -rf _build/.doctrees _build/html
+	TQDM_DISABLE=1 $(BOOK) .
+	$(call heading,"book: the built pages")
+	$(BIN)/python book/_ext/check_site.py _build/html
+	@echo "Open _build/html/index.html"
+
+CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))
+pdf: $(STAMP)
+	@[ -n "$(CHROMIUM)" ] || { echo "make pdf needs Chromium (Debian: apt install chromium), or make pdf CHROMIUM=..." >&2; exit 1; }
+	rm -rf _build/.doctrees _build/singlehtml
+	TQDM_DISABLE=1 $(BOOK) --builder singlehtml .
+	mkdir -p _build/pdf
+	profile=$$(mktemp -d) && "$(CHROMIUM)" --headless --no-sandbox --disable-gpu --no-first-run \
+	  --disable-background-networking --disable-component-update --disable-sync --user-data-dir="$$profile" \
+	  --virtual-time-budget=60000 --no-pdf-header-footer --print-to-pdf=_build/pdf/metric-flows.pdf \
+	  "file://$(CURDIR)/_build/singlehtml/index.html"; status=$$?; rm -rf "$$profile"; exit $$status
+	@echo "Open _build/pdf/metric-flows.pdf"
+
+lab: $(STAMP)
+	mkdir -p _build/figures-lab
+	MFCORE_FIGURES="$(CURDIR)/_build/figures-lab" $(BIN)/jupyter-lab --notebook-dir=notebooks
+
+# --- the tests ------------------------------------------------------------------------------------------------
+
+test: lint types unit notebooks newest-jax
+	$(call heading,"test: everything passed")
+
+lint: $(STAMP)
+	$(call heading,"test: style and import floors")
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(STAMP)
+	$(call heading,"test: types")
+	$(BIN)/basedpyright
+
+unit: $(STAMP)
+	$(call heading,"test: unit tests")
+	$(BIN)/python -m pytest -q tests
+
+# nbval's own time limit is half an hour a cell, and a dead kernel is noticed only by it.
+notebooks: $(STAMP)
+	$(call heading,"test: notebooks at a small scale")
+	@if compgen -G 'notebooks/*.ipynb' >/dev/null; then \
+	  rm -rf _build/figures-quick; \
+	  MFCORE_PROFILE=quick MFCORE_FIGURES="$(CURDIR)/_build/figures-quick" TQDM_DISABLE=1 \
+	  $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	    --nbval-kernel-startup-timeout=120 notebooks/*.ipynb; \
+	else echo "no notebooks"; fi
+
+# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock.
+newest-jax: $(NEWEST)/.installed
+	$(call heading,"test: unit tests on the newest jax")
+	@$(NEWEST)/bin/python -c 'import jax; print("jax", jax.__version__)'
+	$(NEWEST)/bin/python -m pytest -q -m "not book" tests
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# --- the environments -----------------------------------------------------------------------------------------
+
+# A virtual environment holds absolute paths: in a moved copy of the tree it would run the code of the old one.
+$(STAMP): requirements.lock requirements-nt.lock $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$(CURDIR)" ] || echo moved)
+	$(call heading,"environment: $(VENV)")
+	@$(call make-venv,$(VENV))
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements-nt.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "$(CURDIR)" > $@
+
+$(NEWEST)/.installed: requirements-newest-jax.lock $(shell [ "$$(cat $(NEWEST)/.installed 2>/dev/null)" = "$(CURDIR)" ] || echo moved)
+	$(call heading,"environment: $(NEWEST)")
+	@$(call make-venv,$(NEWEST))
+	$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-newest-jax.lock
+	$(NEWEST)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@echo "$(CURDIR)" > $@
+
+moved:
+
+# The first Python that runs, is in range, and can make an environment: a name on PATH alone proves none of these.
+define make-venv
+	found=; ranged=; \
+	for candidate in $(if $(PY),"$(PY)",python3.13 python3.12 python3.11 python3); do \
+	  "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || continue; \
+	  ranged="$$candidate"; \
+	  "$$candidate" -c 'import venv, ensurepip' 2>/dev/null || continue; \
+	  found="$$candidate"; break; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  if [ -n "$$ranged" ]; then \
+	    echo "$$ranged cannot make virtual environments (Debian: apt install python3-venv)." >&2; \
+	  elif [ -n "$(PY)" ]; then \
+	    echo "PY=$(PY) does not run, or is not Python 3.11 to 3.13: $$("$(PY)" --version 2>&1 | head -1)" >&2; \
+	  else \
+	    echo "No Python 3.11, 3.12 or 3.13 found (Debian: apt install python3 python3-venv), or name one: make PY=/path/to/python" >&2; \
+	  fi; exit 1; \
+	fi; \
+	"$$found" -c 'import sys; print("Python", sys.version.split()[0], "at", sys.executable)'; \
+	"$$found" -m venv --clear $(1)
+endef
+
+UV    := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+         --custom-compile-command "make lock"
+lock:
+	@command -v uv >/dev/null || { echo "make lock needs uv (pip install uv)" >&2; exit 1; }
+	$(UV) pyproject.toml --extra ntk --extra book --extra test -o requirements.lock
+	$(UV) requirements-nt.in --no-deps -o requirements-nt.lock
+	$(UV) pyproject.toml --extra test -o requirements-newest-jax.lock
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .import_linter_cache *.egg-info
+
+distclean: clean
+	rm -rf $(VENV) $(NEWEST)

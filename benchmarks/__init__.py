@@ -1,0 +1,1 @@
+"""Speed and memory against stated baselines, measured in one run: ``python -m benchmarks``."""

@@ -1,0 +1,158 @@
+"""What is measured: each function runs in a process of its own and returns plain numbers."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import companion
+from mfcore.hypersurface import Dwork
+from mfcore.projective import chordal_embedding, geodesic_distance
+from mfcore.sampling import Sample, fubini_study_pullback, random_points, random_points_in_patch
+
+POINTS = 100_000
+TRAIN = 1_000
+REPEATS = 3
+
+Numbers = dict[str, Any]
+
+
+def sampling_mfcore() -> Numbers:
+    """Compiled once, then the best of a few samples with fresh keys."""
+    cold, _ = _seconds(lambda: jax.block_until_ready(random_points(jax.random.key(0), Dwork(), POINTS)))
+    times = []
+    for seed in range(1, REPEATS + 1):
+        seconds, sample = _seconds(
+            lambda seed=seed: jax.block_until_ready(random_points(jax.random.key(seed), Dwork(), POINTS))
+        )
+        times.append(seconds)
+    return {"seconds": min(times), "compile": cold - min(times), "residual": _residual(np.asarray(sample.z))}
+
+
+def sampling_companion() -> Numbers:
+    """The best of a few samples with fresh seeds."""
+    times = []
+    for seed in range(REPEATS):
+        seconds, record = _seconds(lambda seed=seed: companion.random_points(seed, 5, POINTS))
+        times.append(seconds)
+    return {"seconds": min(times), "residual": _residual(record.z)}
+
+
+def sampling_agreement() -> Numbers:
+    """The largest difference of the two records on the same lines, points matched within each line."""
+    sample = random_points(jax.random.key(0), Dwork(), 10_000)
+    z = np.asarray(sample.z).reshape(-1, 5, 5)
+    z = z / np.linalg.norm(z, axis=2, keepdims=True)
+    # A line is known by two of its points; p and q are two others, off the variety.
+    other = companion.points_of_lines(z[:, 0] + z[:, 1], z[:, 0] - 1j * z[:, 1])
+    pairs = jax.vmap(jax.vmap(jax.vmap(geodesic_distance, (None, 0)), (0, None)))
+    distance = np.asarray(pairs(sample.z.reshape(-1, 5, 5), jnp.asarray(other.z).reshape(-1, 5, 5)))
+    partner = distance.argmin(axis=2)
+    if not np.array_equal(np.sort(partner, axis=1), np.broadcast_to(np.arange(5), partner.shape)):
+        return {"difference": float("inf")}
+    index = (partner + 5 * np.arange(len(partner))[:, None]).ravel()
+    return {"difference": max(_difference(a, b[index]) for a, b in zip(sample, other, strict=True))}
+
+
+def neighbours_mfcore() -> Numbers:
+    """Nearest neighbours, and their exact geodesic distances."""
+    from mfcore.neighbours import nearest_in_set
+
+    z, embedded = _patch_points()
+    seconds, found = _seconds(lambda: nearest_in_set(embedded))
+    distance = jax.vmap(geodesic_distance)(z, z[found.index])
+    return {"seconds": seconds, "mean": float(distance.mean()), "index": _digest(found.index)}
+
+
+def neighbours_brute_force() -> Numbers:
+    """scikit-learn's NearestNeighbors(algorithm="brute") in float64 on the same embedded points."""
+    from sklearn.neighbors import NearestNeighbors
+
+    z, embedded = _patch_points()
+    model = NearestNeighbors(n_neighbors=2, algorithm="brute", n_jobs=-1)
+    seconds, (_, index) = _seconds(lambda: model.fit(embedded).kneighbors(embedded))
+    distance = jax.vmap(geodesic_distance)(z, z[index[:, 1]])
+    return {"seconds": seconds, "mean": float(distance.mean()), "index": _digest(index[:, 1])}
+
+
+def neighbours_data_only() -> Numbers:
+    """The points alone, for what the process of a search holds before it searches."""
+    _patch_points()
+    return {"seconds": 0.0}
+
+
+def flow_structured() -> Numbers:
+    """dg/dt of the kernel flow from the N x N kernel."""
+    from mfcore.flows import velocity
+
+    kernel, g, omega, kappa = _flow_start()
+    step = jax.jit(lambda g: velocity(kernel, g, omega, kappa))
+    jax.block_until_ready(step(g))
+    times = [_seconds(lambda: jax.block_until_ready(step(g)))[0] for _ in range(REPEATS)]
+    return {"seconds": min(times), "value": _value(step(g))}
+
+
+def flow_dense() -> Numbers:
+    """The same from the whole tensor Theta_ijkl(x, x') of 81 N^2 entries, stored and contracted."""
+    from mfcore.energies import absolute, loss_gradient, volume_ratio
+
+    kernel, g, omega, kappa = _flow_start()
+    same = jnp.eye(9)
+    tensor = (kernel[:, None, :, None] * same[None, :, None, :]).reshape(9 * TRAIN, 9 * TRAIN)
+    tensor = jax.block_until_ready(tensor.astype(complex))
+
+    @jax.jit
+    def step(tensor: jax.Array, g: jax.Array) -> jax.Array:
+        eta = jax.vmap(volume_ratio)(g, omega) / kappa
+        gradient = jax.vmap(lambda g, eta: loss_gradient(g, eta, absolute))(g, eta)
+        return -(tensor @ gradient.reshape(-1)).reshape(g.shape)
+
+    jax.block_until_ready(step(tensor, g))
+    times = [_seconds(lambda: jax.block_until_ready(step(tensor, g)))[0] for _ in range(REPEATS)]
+    return {"seconds": min(times), "value": _value(step(tensor, g))}
+
+
+def _flow_start() -> tuple[jax.Array, jax.Array, jax.Array, float]:
+    from mfcore.kernels import distance_matrix, laplace
+
+    sample = random_points_in_patch(jax.random.key(0), Dwork(), TRAIN).sample
+    return laplace(distance_matrix(sample.z, sample.z), 0.1), fubini_study_pullback(sample), sample.omega, 1.0
+
+
+def _patch_points() -> tuple[jax.Array, np.ndarray]:
+    sample: Sample = random_points_in_patch(jax.random.key(0), Dwork(), POINTS).sample
+    return sample.z, np.asarray(jax.vmap(chordal_embedding)(sample.z))
+
+
+def _seconds(action: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = action()
+    return time.perf_counter() - start, result
+
+
+def _residual(z: np.ndarray) -> float:
+    return float(np.abs(np.sum(z**5, axis=1)).max())
+
+
+def _difference(a: Any, b: np.ndarray) -> float:
+    return float(np.abs(np.asarray(a) - b).max())
+
+
+def _digest(index: np.ndarray) -> str:
+    from mfcore.provenance import sha256
+
+    return sha256(np.asarray(index, dtype=np.int64))
+
+
+def _value(g: jax.Array) -> list[float]:
+    return np.asarray(g[:20]).view(float).ravel().tolist()
+
+
+MEASUREMENTS = {
+    name: function
+    for name, function in list(globals().items())
+    if name.startswith(("sampling_", "neighbours_", "flow_"))
+}

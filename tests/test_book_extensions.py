@@ -1,0 +1,346 @@
+"""The book's extensions on small books of their own: what is printed, and that each fault fails the build."""
+
+import io
+import json
+import re
+import traceback
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("myst_nb")
+
+from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+EXTENSIONS = Path(__file__).resolve().parents[1] / "book" / "_ext"
+SUFFIXES = (".svg", "-dark.svg", ".pdf", ".png", ".csv", ".json")
+CONF = """
+import sys
+sys.path.insert(0, {path!r})
+extensions = ["myst_nb", *{extensions!r}]
+html_theme = "basic"
+numfig = math_numfig = True
+numfig_format = {{"figure": "Figure %s"}}
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+exclude_patterns = ["_build"]
+suppress_warnings = ["toc.empty_glob"]
+nb_execution_mode = {mode!r}
+nb_execution_raise_on_error = nb_execution_show_tb = True
+"""
+RECORD = {"seed": 7, "commit": "abcdef0123", "tree": "clean", "wall_time_seconds": 1.5, "profile": "paper"}
+
+pytestmark = pytest.mark.book
+
+
+class Book:
+    def __init__(self, root, extensions, mode="off"):
+        self.root, self.figures = root, root / "_build" / "given"
+        self.figures.mkdir(parents=True)
+        (root / "notebooks").mkdir()
+        conf = CONF.format(path=str(EXTENSIONS), extensions=extensions, mode=mode)
+        (root / "conf.py").write_text(conf)
+        (root / "index.md").write_text("# Index\n\n```{toctree}\n:glob:\n**\n```\n")
+
+    def page(self, name, text):
+        (self.root / f"{name}.md").write_text(f"# Page\n\n{text}\n")
+
+    def notebook(self, name, code, text="Text."):
+        cells = [
+            {"cell_type": "markdown", "id": "a", "metadata": {}, "source": f"# Page\n\n{text}"},
+            {
+                "cell_type": "code",
+                "id": "b",
+                "metadata": {},
+                "source": code,
+                "outputs": [],
+                "execution_count": None,
+            },
+            {"cell_type": "markdown", "id": "c", "metadata": {}, "source": "End."},
+        ]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        content = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+        (self.root / "notebooks" / f"{name}.ipynb").write_text(json.dumps(content))
+
+    def figure(self, name, record=RECORD):
+        for suffix in SUFFIXES:
+            (self.figures / f"{name}{suffix}").write_text(json.dumps(record) if suffix == ".json" else suffix)
+
+    def build(self, **environment):
+        """Build from scratch, as `make book` does; return whether it passed, and what it printed."""
+        printed = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, patch_docutils(), docutils_namespace():
+            for name, value in {"MFCORE_FIGURES": str(self.figures), **environment}.items():
+                patch.setenv(name, value)
+            try:
+                book = Sphinx(
+                    self.root,
+                    self.root,
+                    self.root / "_build" / "html",
+                    self.root / "_build" / "doctrees",
+                    "html",
+                    confoverrides={"nitpicky": True},
+                    status=None,
+                    warning=printed,
+                    freshenv=True,
+                    warningiserror=True,
+                    keep_going=True,
+                )
+                book.build()
+            except Exception:  # what ends a build is part of what it says
+                return False, printed.getvalue() + traceback.format_exc()
+        return book.statuscode == 0, printed.getvalue()
+
+    def html(self, name):
+        return BeautifulSoup((self.root / "_build" / "html" / f"{name}.html").read_text(), "html.parser")
+
+
+# --- equation numbers -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def equations(tmp_path):
+    return Book(tmp_path, ["sphinx.ext.mathjax", "eqtag"])
+
+
+def test_an_equation_and_its_references_carry_the_tag_on_every_page(equations):
+    equations.page(
+        "one", "$$\na = b \\tag{B.11}\n$$ (eq-one)\n\n```{math}\n:label: eq-two\nc = d \\tag{3.2}\n```\n"
+    )
+    equations.page(
+        "zwei", "$$\ne = f \\tag{2.8'}\n$$ (eq-three)\n\nSee {eq}`eq-one`, {eq}`eq-two` and {eq}`eq-three`."
+    )
+    passed, printed = equations.build()
+    assert passed, printed
+    one, two = equations.html("one"), equations.html("zwei")
+    assert [number.get_text() for number in one.select(".eqno")] == ["(B.11)\xb6", "(3.2)\xb6"]
+    assert (
+        "See (B.11), (3.2) and (2.8’)." in two.get_text() or "See (B.11), (3.2) and (2.8')." in two.get_text()
+    )
+    assert two.select("a[href='one.html#equation-eq-one']")
+    assert "tag" not in one.select_one("div.math").get_text()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            "$$\na \\tag{3.2}\n$$ (eq-one)",
+            "$$\nb \\tag{3.2}\n$$ (eq-two)",
+            "equation (3.2) stands twice: in one and in zwei",
+        ),
+        ("$$\na \\tag{3.2}\n$$ (eq-one)", "$$\nb \\tag{3.2}\n$$", "equation (3.2) stands twice"),
+        ("$$\na = b\n$$ (eq-one)", "Text.", "equation 'eq-one' has a label, but no"),
+        ("$$\na \\tag{1.1} b \\tag{1.2}\n$$ (eq-one)", "Text.", "2 tags in one equation"),
+        ("See {eq}`eq-none`.", "Text.", "eq-none"),
+    ],
+    ids=["twice", "twice-without-label", "no-tag", "two-tags", "unknown"],
+)
+def test_a_wrong_number_fails_the_build(equations, first, second, message):
+    equations.page("one", first)
+    equations.page("zwei", second)
+    passed, printed = equations.build()
+    assert not passed
+    assert message in printed
+
+
+# --- figure cards ---------------------------------------------------------------------------------
+
+CARD = """:::{figure-card} fig-3-left
+:number: 3 (left)
+:alt: Three lines "that" fall & rise.
+
+The gain against $d$, with a [link](https://example.org).
+
+More text.
+:::"""
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A book whose figures are there without a notebook."""
+    book = Book(tmp_path, ["sphinx.ext.mathjax", "figure_card"])
+    (tmp_path / "sub").mkdir()
+    book.page("sub/one", CARD)
+    book.figure("fig-3-left")
+    return book
+
+
+def test_a_card_shows_number_caption_files_and_record(given):
+    given.page("aaa", "See {numref}`fig-3-left`.")
+    passed, printed = given.build()
+    assert passed, printed
+    page = given.html("sub/one")
+    (figure,) = page.select("figure#fig-3-left")
+    assert figure.select_one("figcaption").get_text().startswith("Figure 3 (left). The gain against ")
+    assert figure.select_one("figcaption .math")
+    assert [(i["class"], i["src"], i["alt"]) for i in figure.select("img")] == [
+        (["only-light"], "../figures/fig-3-left.svg", 'Three lines "that" fall & rise.'),
+        (["only-dark"], "../figures/fig-3-left-dark.svg", 'Three lines "that" fall & rise.'),
+    ]
+    links = {a.get_text(): a["href"] for a in figure.select(".figure-card-files a")}
+    assert links == {f: f"../figures/fig-3-left.{f.lower()}" for f in ("SVG", "PDF", "PNG", "CSV", "JSON")}
+    line = figure.select_one(".figure-card-files").get_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert "seed 7 · commit abcdef0 · computed in 1.5 s" in line
+    assert "More text." in figure.get_text()
+    reference = given.html("aaa").select_one("a.reference.internal[href='sub/one.html#fig-3-left']")
+    assert reference.get_text() == "Figure 3 (left)"
+    published = given.root / "_build" / "html" / "figures"
+    assert {p.name for p in published.iterdir()} == {f"fig-3-left{suffix}" for suffix in SUFFIXES}
+
+
+def test_a_changed_tree_and_the_quick_profile_are_told(given):
+    given.figure(
+        "fig-3-left", {**RECORD, "tree": "dirty", "profile": "quick", "seed": None, "wall_time_seconds": 0}
+    )
+    passed, printed = given.build()
+    assert passed, printed
+    line = given.html("sub/one").select_one(".figure-card-files").get_text()
+    assert "commit abcdef0 with changes · computed at once · quick profile, not the paper's scale" in line
+    assert "seed" not in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (':alt: Three lines "that" fall & rise.', "", "has no :alt:"),
+        (':alt: Three lines "that" fall & rise.', ":alt:", "has no :alt:"),
+        (":number: 3 (left)", "", "has no :number:"),
+        ("The gain against $d$, with a [link](https://example.org).\n\nMore text.", "", "has no caption"),
+        ("{figure-card} fig-3-left", "{figure-card} fig-none", "no notebook has written fig-none.svg"),
+    ],
+    ids=["no-alt", "empty-alt", "no-number", "no-caption", "no-files"],
+)
+def test_an_unfinished_card_fails_the_build(given, old, new, message):
+    assert old in CARD
+    given.page("sub/one", CARD.replace(old, new))
+    passed, printed = given.build()
+    assert not passed
+    assert message in printed
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_card_without_one_of_its_files_fails_the_build(given, suffix):
+    (given.figures / f"fig-3-left{suffix}").unlink()
+    passed, printed = given.build()
+    assert not passed
+    assert f"no notebook has written fig-3-left{suffix}" in printed
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        (CARD.replace("fig-3-left", "fig-4"), "figure number 3 (left) stands twice"),
+        (CARD.replace("3 (left)", "4"), "figure fig-3-left stands twice"),
+    ],
+    ids=["number", "name"],
+)
+def test_a_number_or_figure_on_two_pages_fails_the_build(given, card, message):
+    given.figure("fig-4")
+    given.page("two", card)
+    passed, printed = given.build()
+    assert not passed
+    assert message in printed
+
+
+# --- execution ------------------------------------------------------------------------------------
+
+# Writes a figure with as many characters as the book has seen executions, and prints the same number.
+DRAW = """import os, pathlib
+log = pathlib.Path("../log.txt")
+log.write_text((log.read_text() if log.exists() else "") + "{mark}")
+for suffix in {suffixes!r}:
+    file = pathlib.Path(os.environ["MFCORE_FIGURES"]) / ("{name}" + suffix)
+    file.write_text({record!r} if suffix == ".json" else log.read_text())
+print("seen", log.read_text())"""
+
+
+def draw(name="fig-a", mark="x"):
+    return DRAW.format(name=name, mark=mark, suffixes=SUFFIXES, record=json.dumps(RECORD))
+
+
+def card(name="fig-a", number="1"):
+    return (
+        f":::{{figure-card}} {name}\n:number: {number}\n:alt: A picture of nothing at all.\n\nCaption.\n:::"
+    )
+
+
+@pytest.fixture
+def live(tmp_path):
+    book = Book(tmp_path, ["execution", "figure_card"], mode="cache")
+    (tmp_path / "mfcore").mkdir()
+    (tmp_path / "mfcore" / "a.py").write_text("one = 1\n")
+    book.notebook("one", draw(), card())
+    return book
+
+
+def shown(book):
+    """The log at the last execution, as the output on the page has it and as the published figure has it."""
+    output = re.search(r"seen (\w+)", book.html("notebooks/one").get_text())[1]
+    return output, (book.root / "_build" / "html" / "figures" / "fig-a.svg").read_text()
+
+
+def test_outputs_and_figures_are_kept_together_and_made_anew_together(live):
+    passed, printed = live.build()
+    assert passed, printed
+    assert shown(live) == ("x", "x")
+
+    live.notebook("one", draw(), card() + "\n\nMore prose.")
+    assert live.build()[0]
+    assert shown(live) == ("x", "x")  # prose alone executes nothing
+
+    (next(live.root.glob("_build/executed/*/figures")) / "fig-a.pdf").unlink()
+    assert live.build()[0]
+    assert shown(live) == ("xx", "xx")  # a lost file
+
+    live.notebook("one", draw(mark="y"), card())
+    assert live.build()[0]
+    assert shown(live) == ("xxy", "xxy")  # other code
+
+    live.notebook("one", draw(), card())
+    assert live.build()[0]
+    assert shown(live) == ("xxyx", "xxyx")  # the old code again: its outputs are cached, its figures are not
+
+    (live.root / "mfcore" / "a.py").write_text("one = 2\n")
+    assert live.build()[0]
+    assert shown(live) == ("xxyxx", "xxyxx")  # another mfcore
+
+    assert live.build(MFCORE_PROFILE="quick")[0]
+    assert shown(live) == ("xxyxxx", "xxyxxx")  # another profile
+    assert live.build()[0]
+    assert shown(live) == ("xxyxx", "xxyxx")  # and back, to its own outputs and figures
+
+
+def test_a_failing_notebook_fails_the_build_every_time(live):
+    live.notebook("two", "1 / 0")
+    for _ in range(2):
+        passed, printed = live.build()
+        assert not passed
+        assert "ZeroDivisionError" in printed
+
+
+def test_a_cell_that_writes_to_the_error_stream_fails_the_build_every_time(live):
+    conf = live.root / "conf.py"
+    conf.write_text(conf.read_text() + 'nb_output_stderr = "warn"\n')
+    live.notebook("two", "import sys; print('oh', file=sys.stderr)")
+    for _ in range(2):
+        passed, printed = live.build()
+        assert not passed
+        assert "stderr" in printed
+
+
+def test_a_figure_that_the_notebook_no_longer_draws_fails_the_build(live):
+    assert live.build()[0]
+    live.notebook("one", draw(name="fig-b"), card())
+    passed, printed = live.build()
+    assert not passed
+    assert "no notebook has written fig-a.svg" in printed
+
+
+def test_a_figure_that_two_notebooks_draw_fails_the_build_every_time(live):
+    live.notebook("two", draw(mark="z"))
+    for _ in range(2):
+        passed, printed = live.build()
+        assert not passed
+        assert "'fig-a' is written by two notebooks" in printed

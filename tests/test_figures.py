@@ -1,0 +1,145 @@
+import csv
+import hashlib
+import json
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
+
+from mfcore import figures
+
+
+@pytest.fixture(autouse=True)
+def own_style_and_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("MFCORE_FIGURES", str(tmp_path))
+    with mpl.rc_context():
+        figures.use_house_style()
+        yield
+    plt.close("all")
+
+
+def drawing():
+    fig, axes = plt.subplots()
+    axes.loglog([1, 2, 3], [1, 4, 9], "o-", label="square")
+    axes.legend()
+    axes.set_xlabel("distance")
+    return fig
+
+
+DATA = {"x": [1, 2, 3], "y": [1, 4, 9]}
+
+
+def save(name="fig-a", data=DATA, **options):
+    return figures.save(drawing(), name, data, **{"seed": 0, "params": {}, **options})
+
+
+def test_all_files_are_written_with_numbers_and_record(tmp_path):
+    record = save(seed=5, params={"n": 3}, wall_time=2.0)
+    assert {p.name for p in tmp_path.iterdir()} == {"fig-a" + suffix for suffix in figures.SUFFIXES}
+    assert json.loads((tmp_path / "fig-a.json").read_text()) == record
+    assert record["csv_sha256"] == hashlib.sha256((tmp_path / "fig-a.csv").read_bytes()).hexdigest()
+    assert (record["seed"], record["params"], record["columns"]) == (5, {"n": 3}, ["x", "y"])
+    with (tmp_path / "fig-a.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["x", "y"], ["1", "1"], ["2", "4"], ["3", "9"]]
+
+
+def test_the_same_drawing_gives_the_same_bytes(tmp_path):
+    def drawn(directory):
+        return {p.name: p.read_bytes() for p in directory.iterdir() if p.suffix != ".json"}
+
+    save()
+    first = drawn(tmp_path)
+    save()
+    assert drawn(tmp_path) == first
+    fig = drawing()
+    for _ in range(2):  # the same object twice: its layout must not wander
+        figures.save(fig, "fig-a", DATA, seed=0, params={})
+        assert drawn(tmp_path) == first
+
+
+def test_the_dark_copy_differs_in_ink_alone_and_neither_has_a_background(tmp_path):
+    save()
+    light, dark = ((tmp_path / name).read_text() for name in ("fig-a.svg", "fig-a-dark.svg"))
+    assert figures.INK in light
+    assert figures.INK not in dark
+    assert re.sub("#[0-9a-f]{6}", "", light) == re.sub("#[0-9a-f]{6}", "", dark)
+    assert set(re.findall("#[0-9a-f]{6}", dark)) & set(figures.DARK.values())
+    for text in (light, dark):
+        assert "<text" not in text  # letters are outlines
+        assert not re.search(r"fill: (#ffffff|white)", text)
+
+
+def test_the_png_is_large_on_white(tmp_path):
+    save()
+    image = plt.imread(tmp_path / "fig-a.png")
+    assert image.shape[:2] == (round(300 * figures.HEIGHT), round(300 * figures.WIDTH))
+    assert image[0, 0, :3].min() == 1.0
+    assert image[..., 3:].size == 0 or image[..., 3].min() == 1.0
+
+
+def relative_luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def contrast(one, other):
+    low, high = sorted((relative_luminance(one), relative_luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_ink_and_first_colours_can_be_read_on_both_backgrounds():
+    on_dark = {c: figures.DARK.get(c, c) for c in (figures.INK, *figures.PALETTE)}
+    assert contrast(figures.INK, "#ffffff") > 7
+    assert contrast(on_dark[figures.INK], "#121212") > 7
+    for colour in figures.PALETTE[:3]:
+        assert contrast(colour, "#ffffff") > 3
+        assert contrast(on_dark[colour], "#121212") > 4.5
+
+
+@pytest.mark.parametrize("name", ["Fig", "fig_1", "../a", "", "-a", "a-", "a--b", "a.b", "fig-dark"])
+def test_a_name_that_makes_no_address_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="lower-case letters, digits and single dashes"):
+        save(name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", [{}, {"x": []}, {"x": [1.0], "y": np.zeros(0)}])
+def test_a_figure_without_numbers_is_refused(tmp_path, data):
+    with pytest.raises(ValueError, match="without numbers"):
+        save(data=data)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_missing_values_are_refused_unless_meant(tmp_path, bad):
+    data = {"x": [1.0, 2.0], "y": [1.0, bad]}
+    with pytest.raises(ValueError, match="'y'.*1 of 2 values"):
+        save(data=data)
+    assert list(tmp_path.iterdir()) == []
+    save(data=data, missing_allowed=True)
+    assert (tmp_path / "fig-a.csv").exists()
+
+
+def test_a_long_table_names_the_origin_of_each_row():
+    tables = {"train": {"x": [1, 2], "y": [3, 4]}, "test": {"x": np.array([5]), "y": np.array([6])}}
+    assert figures.long_table(tables, "points") == {
+        "points": ["train", "train", "test"],
+        "x": [1, 2, 5],
+        "y": [3, 4, 6],
+    }
+    with pytest.raises(ValueError, match="'b'.*columns"):
+        figures.long_table({"a": {"x": [1]}, "b": {"y": [1]}})
+    with pytest.raises(ValueError, match="'a' differ in length"):
+        figures.long_table({"a": {"x": [1], "y": [1, 2]}})
+
+
+def test_the_default_directory_is_here(tmp_path, monkeypatch):
+    monkeypatch.delenv("MFCORE_FIGURES")
+    monkeypatch.chdir(tmp_path)
+    assert figures.directory() == tmp_path / "figures"
