@@ -25,6 +25,7 @@ class Problem(NamedTuple):
     omega: Array
     kappa: Array
     largest_change: Array
+    goal: Array  # the loss at which to stop
 
 
 class State(NamedTuple):
@@ -55,7 +56,8 @@ def at_start(start: Array, omega: Array, kappa: float, loss: PointwiseLoss) -> S
 @partial(jax.jit, static_argnames="loss")
 def block(state: State, problem: Problem, loss: PointwiseLoss) -> tuple[State, Array]:
     def one(state: State, _: None) -> tuple[State, Array]:
-        state = jax.lax.cond(state.stuck, lambda s: s, lambda s: _step(s, problem, loss), state)
+        over = state.stuck | (state.loss <= problem.goal)
+        state = jax.lax.cond(over, lambda s: s, lambda s: _step(s, problem, loss), state)
         return state, state.loss
 
     return jax.lax.scan(one, state, None, length=BLOCK)

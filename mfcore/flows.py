@@ -71,10 +71,11 @@ def kernel_flow(
     which count in twenties.
     """
     _check(kernel, start, omega, kappa)
-    problem = Problem(
-        kernel, jnp.maximum(kernel.min(), 0), omega, jnp.asarray(kappa), jnp.asarray(largest_change)
-    )
     state = at_start(start, omega, kappa, loss)
+    shared = jnp.maximum(kernel.min(), 0)
+    problem = Problem(
+        kernel, shared, omega, jnp.asarray(kappa), jnp.asarray(largest_change), goal * state.loss
+    )
     history, least = [np.asarray(state.loss)[None]], float(state.smallest)
     status = f"spent its {max_steps} steps"
     with tqdm(total=max_steps, desc="kernel flow", leave=False) as bar:
@@ -83,7 +84,7 @@ def kernel_flow(
             state, losses = block(state, problem, loss)
             history.append(np.asarray(losses))
             bar.update(BLOCK)
-            ended = _ended(state, before, goal * history[0][0], least, problem)
+            ended = _ended(state, before, least, problem)
             if ended:
                 status = ended
                 break
@@ -106,7 +107,7 @@ def gradient_descent(
     above its start is told too.
     """
     _check(kernel, start, omega, kappa)
-    problem = Problem(kernel, jnp.array(0.0), omega, jnp.asarray(kappa), jnp.array(jnp.inf))
+    problem = Problem(kernel, jnp.array(0.0), omega, jnp.asarray(kappa), jnp.array(jnp.inf), jnp.array(0.0))
     state = at_start(start, omega, kappa, loss)
     history, status = [float(state.loss)], f"took its {steps} steps"
     for step in range(1, steps + 1):
@@ -144,11 +145,11 @@ def _flow(state: State, history: np.ndarray, status: str) -> Flow:
     return Flow(state.correction, state.metric, history, float(state.time), float(state.smallest), status)
 
 
-def _ended(state: State, before: float, goal: float, least_at_start: float, problem: Problem) -> str:
+def _ended(state: State, before: float, least_at_start: float, problem: Problem) -> str:
     """Why the run is over, in words; empty while it is not."""
     now = float(state.loss)
-    if now <= goal:
-        return "converged"
+    if now <= float(problem.goal):
+        return "reached its goal"
     if state.stuck:
         uphill = float(coupling_energy(state, problem)) < 0
         why = "the kernel is not positive on its gradient" if uphill else "it is stationary to this accuracy"

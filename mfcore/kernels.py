@@ -91,6 +91,16 @@ def relu_ntk(
     return sigma_w**2 * (last_layer + first_layer) / (2 * jnp.pi) + sigma_b**2
 
 
+@partial(jax.jit, static_argnames=("sigma_w", "sigma_b"))
+def relu_ntk_matrix(
+    x: Complex[Array, "points hom"], y: Complex[Array, "train hom"], sigma_w: float, sigma_b: float
+) -> Float[Array, "points train"]:
+    """`relu_ntk` of the `real_features` of all pairs of points."""
+    of_pair = partial(relu_ntk, sigma_w=sigma_w, sigma_b=sigma_b)
+    rows, columns = (jax.vmap(real_features)(z) for z in (x, y))
+    return jax.vmap(lambda a: jax.vmap(lambda b: of_pair(a, b))(columns))(rows)
+
+
 def relu_ntk_by_library(
     x: Float[Array, "points features"], y: Float[Array, "train features"], sigma_w: float, sigma_b: float
 ) -> Float[Array, "points train"]:

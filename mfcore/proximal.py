@@ -1,7 +1,8 @@
 r"""The derivative of a convex loss at the end of an implicit step.
 
 A step that takes l' at its end, and the response M of the unknown to l' at its beginning, needs the
-multipliers s in dl(excess - M s): the answer of a small convex problem, however sharp the kinks of l. Wide kernels make M = U U^T + R with a large part U U^T of low rank; it is treated exactly.
+multipliers s in dl(excess - M s): the answer of a small convex problem, however sharp the kinks of l. Wide
+kernels make M = U U^T + R with a large part U U^T of low rank; it is treated exactly.
 """
 
 from collections.abc import Callable
@@ -29,8 +30,8 @@ def end_multipliers(
     """The s that minimises s^T M s / 2 - s excess + l*(s), M = R + U U^T, by accelerated proximal steps.
 
     ``rest`` is s -> R s, R symmetric; ``bound`` the diagonal of a matrix that dominates R, such as the row
-    sums of |R|; ``shared`` is U; ``dual_proximal`` maps x, p to argmin_s l*(s) + p (s - x)^2 / 2. For U = 0, R
-    diagonal and bound = R the first iterate is exact. It ends at `ACCURACY` or after `ITERATIONS`: the caller
+    sums of |R|; ``shared`` is U; ``dual_proximal`` maps x, p to argmin_s l*(s) + p (s - x)^2 / 2. For U = 0
+    and R = bound diagonal the first iterate is exact. It ends at `ACCURACY` or after `ITERATIONS`: the caller
     checks what the step gains.
     """
     # Any larger diagonal dominates too; this floor keeps a vanishing rest, R = 0, from dividing by zero.

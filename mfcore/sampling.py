@@ -17,6 +17,7 @@ from mfcore.hypersurface import Dwork, eliminated_of, patch_of
 from mfcore.projective import fubini_study_metric, pullback
 
 RESIDUAL = 1e-12  # |Q| in the patch scaling that a sampled point must reach; rounding leaves about 1e-15
+LINES_AT_ONCE = 500  # what the processor's cache holds while their roots converge
 LARGEST_BATCH = 250_000  # points drawn at once by rejection; each takes about 400 bytes
 
 
@@ -79,7 +80,6 @@ def sample_at(
     _require(jnp.all(jnp.isfinite(z), axis=1), "hold NaN or infinity", "remove or recompute them")
     _require(jnp.any(z != 0, axis=1), "are the zero vector", "homogeneous coordinates must not all vanish")
     line = jnp.arange(z.shape[0]) if line is None else line
-    patch = jax.vmap(patch_of)(z) if patch is None else patch
     sample = _sample_at(variety, z, line, patch, eliminated)
     _require(jnp.all(jnp.isfinite(sample.z), axis=1), "vanish in the patch asked for", "choose another patch")
     miss = _residual(variety, sample.z)
@@ -102,7 +102,10 @@ def random_points(key: PRNGKeyArray, variety: Dwork, n_points: int) -> Sample:
     if n_points < 1:
         raise ValueError(f"n_points = {n_points}: need at least 1")
     _require_double(jnp.zeros(1, complex))
-    sample, converged, miss = _random_points(key, variety, n_points)
+    # Compiled in two parts: in one, XLA computes a point anew for each of its uses, at three times the cost.
+    z, converged = _random_intersections(key, variety, n_points)
+    sample = _sample_at(variety, z, jnp.arange(n_points) // variety.degree, None, None)
+    miss = _residual(variety, sample.z).max()
     if not (converged and miss <= RESIDUAL):
         raise RuntimeError(
             f"the roots of a line did not converge (worst |Q| = {float(miss):.3g}, needed {RESIDUAL:g}); "
@@ -135,37 +138,42 @@ def random_points_in_patch(
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _random_points(
+def _random_intersections(
     key: PRNGKeyArray, variety: Dwork, n_points: int
-) -> tuple[Sample, Bool[Array, ""], Float[Array, ""]]:
+) -> tuple[Complex[Array, "points hom"], Bool[Array, ""]]:
+    n_lines = -(-n_points // variety.degree)
+    chunk = min(LINES_AT_ONCE, n_lines)
+    shape = (-(-n_lines // chunk), 4, variety.degree, chunk)
+    normal = jax.random.normal(key, shape, dtype=jnp.float64)
+    z, converged = jax.lax.map(
+        lambda x: _intersections(variety, jax.lax.complex(x[0], x[1]), jax.lax.complex(x[2], x[3])), normal
+    )
+    return z.reshape(-1, variety.degree)[:n_points], converged.all()
+
+
+def _intersections(
+    variety: Dwork, p: Complex[Array, "hom lines"], q: Complex[Array, "hom lines"]
+) -> tuple[Complex[Array, "lines roots hom"], Bool[Array, ""]]:
     n = variety.degree
-    n_lines = -(-n_points // n)
-    normal = jax.random.normal(key, (4, n, n_lines), dtype=jnp.float64)
-    p, q = jax.lax.complex(normal[0], normal[1]), jax.lax.complex(normal[2], normal[3])
     coefficients = polynomials.power_sum(p, q, n)
     if variety.psi:
         coefficients = coefficients - n * variety.psi * polynomials.product(p, q)
     roots, converged = polynomials.all_roots(coefficients)
-    z = _polish(variety, p, q, roots).transpose(2, 1, 0).reshape(-1, n)[:n_points]
-    sample = _sample_at(
-        variety, z, jnp.repeat(jnp.arange(n_lines), n)[:n_points], jax.vmap(patch_of)(z), None
-    )
-    return sample, converged, _residual(variety, sample.z).max()
+    return _polish(variety, p[:, None], q[:, None], roots).transpose(2, 1, 0), converged
 
 
 def _polish(
     variety: Dwork,
-    p: Complex[Array, "hom lines"],
-    q: Complex[Array, "hom lines"],
+    p: Complex[Array, "hom 1 lines"],
+    q: Complex[Array, "hom 1 lines"],
     t: Complex[Array, "roots lines"],
 ) -> Complex[Array, "hom roots lines"]:
     # Newton steps on Q(p + t q) itself: the coefficients in t carry rounding that Q does not.
-    value = jax.vmap(jax.vmap(variety.polynomial, in_axes=1), in_axes=2, out_axes=1)
-    slope = jax.vmap(jax.vmap(variety.gradient, in_axes=1, out_axes=1), in_axes=2, out_axes=2)
+    value, slope = (jax.vmap(jax.vmap(f, -1, -1), -1, -1) for f in (variety.polynomial, variety.gradient))
     for _ in range(2):
-        z = p[:, None, :] + t * q[:, None, :]
-        t = t - value(z) / jnp.sum(slope(z) * q[:, None, :], axis=0)
-    return p[:, None, :] + t * q[:, None, :]
+        z = p + t * q
+        t = t - value(z) / jnp.sum(slope(z) * q, axis=0)
+    return p + t * q
 
 
 @partial(jax.jit, static_argnums=0)
@@ -173,9 +181,10 @@ def _sample_at(
     variety: Dwork,
     z: Complex[Array, "points hom"],
     line: Int[Array, " points"],
-    patch: Int[Array, " points"],
+    patch: Int[Array, " points"] | None,
     eliminated: Int[Array, " points"] | None,
 ) -> Sample:
+    patch = jax.vmap(patch_of)(z) if patch is None else patch
     scale = jnp.take_along_axis(z, patch[:, None], axis=1)
     z = jnp.where(jnp.arange(variety.degree) == patch[:, None], 1, z / scale)
     gradient = jax.vmap(variety.gradient)(z)

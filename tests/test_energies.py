@@ -66,3 +66,18 @@ def test_dual_proximal_minimises_what_it_says(loss, x, p):
 
     s = minimize_scalar(objective, bounds=(-10, 10), method="bounded", options={"xatol": 1e-9}).x
     assert_allclose(loss.dual_proximal(jnp.array(x), jnp.array(p)), s, atol=2e-3)
+
+
+def test_departure_is_that_of_eta_from_one(key):
+    g, omega = hermitian(key, 2), jnp.array(0.4 + 0.3j)
+    det = g[0, 0].real * g[1, 1].real - abs(g[0, 1]) ** 2
+    for kappa in (1.0, 1000.0):
+        assert_allclose(energies.departure(g, omega, kappa), abs(1 - det / 0.25 / kappa), rtol=1e-12)
+
+
+def test_readings_of_a_gain_by_hand():
+    before, after = jnp.array([1.0, 2.0, 3.0]), jnp.array([0.5, 0.1, 3.0])
+    gains = {name: float(gain(before, after)) for name, gain in energies.GAIN_READINGS.items()}
+    assert_allclose(gains["ratio of means"], 6 / 3.6)
+    assert_allclose(gains["mean of ratios"], 23 / 3)
+    assert_allclose(gains["median of ratios"], 2)

@@ -1,5 +1,7 @@
 """The kernel flow against the full 81 N^2 tensor, an adaptive ODE solver, and a closed-form solution."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,19 @@ def setting():
     sample = sampling.random_points_in_patch(jax.random.key(2), Dwork(), 15).sample
     kernel = kernels.gaussian(kernels.distance_matrix(sample.z, sample.z), 0.2)
     return kernel, sampling.fubini_study_pullback(sample), sample.omega
+
+
+@partial(jax.jit, static_argnums=2)
+def one_step(state, problem, loss):
+    new = flow_steps._step(state, problem, loss)
+    return new, new.loss[None]
+
+
+@pytest.fixture
+def single_steps(monkeypatch):
+    """Blocks of one step, so that a run may end after any number of them."""
+    monkeypatch.setattr(flows, "BLOCK", 1)
+    monkeypatch.setattr(flows, "block", one_step)
 
 
 def full_tensor(kernel):
@@ -55,12 +70,10 @@ def test_velocity_is_that_of_the_full_tensor(setting, loss):
     )
 
 
-def test_flow_converges_to_the_ode_at_first_order(setting, monkeypatch):
+@pytest.mark.usefixtures("single_steps")
+def test_flow_converges_to_the_ode_at_first_order(setting):
     """Against SciPy's adaptive solver with the squared loss, at the time that the flow reports."""
     kernel, start, omega = setting
-    monkeypatch.setattr(flow_steps, "BLOCK", 1)
-    monkeypatch.setattr(flows, "BLOCK", 1)
-    jax.clear_caches()
 
     def right_side(_, y):
         g = jnp.asarray(y.view(complex).reshape(start.shape))
@@ -74,7 +87,6 @@ def test_flow_converges_to_the_ode_at_first_order(setting, monkeypatch):
         y0 = np.asarray(start).ravel().view(float)
         exact = solve_ivp(right_side, (0, flow.time), y0, rtol=1e-10, atol=1e-12, method="DOP853").y[:, -1]
         errors.append(np.abs(np.asarray(flow.metric).ravel().view(float) - exact).max())
-    jax.clear_caches()
     order = np.polyfit(np.log(changes), np.log(errors), 1)[0]
     assert 0.8 < order < 1.3, errors
     assert np.abs(np.asarray(flow.metric - start)).max() > 10 * errors[-1]
@@ -86,7 +98,7 @@ def test_a_curve_under_the_delta_kernel_is_solved_in_closed_form(key):
     start = sampling.fubini_study_pullback(sample)
     kappa = fubini_study_volume(Dwork(3)) / omega_volume(Dwork(3))
     flow = flows.kernel_flow(jnp.eye(40), start, sample.omega, kappa)
-    assert flow.status == "converged"
+    assert flow.status == "reached its goal"
     goal = kappa * jnp.abs(sample.omega) ** 2
     assert_allclose(flow.metric[:, 0, 0], goal, rtol=1e-11)
     assert_allclose(flow.correction[:, 0, 0], start[:, 0, 0] - goal, rtol=1e-8, atol=1e-11)
@@ -104,17 +116,36 @@ def test_sigma_loss_falls_at_every_step_to_rounding(setting, scale):
     eta = jax.vmap(energies.volume_ratio)(flow.metric, omega) / (scale * KAPPA)
     assert_allclose(jnp.mean(jnp.abs(eta - 1)), flow.loss[-1], rtol=1e-6, atol=1e-15)
     assert flow.loss[-1] < 1e-10 * flow.loss[0]
-    assert flow.status == "converged"
+    assert flow.status == "reached its goal"
     assert 0 < flow.smallest_eigenvalue <= np.linalg.eigvalsh(flow.metric).min() * (1 + 1e-12)
 
 
-def test_no_step_changes_a_metric_by_more_than_asked(setting, monkeypatch):
+@pytest.mark.parametrize("constant", [0.0, 2.0])
+@pytest.mark.usefixtures("single_steps")
+def test_a_step_is_implicit_in_the_derivative_of_the_loss(setting, constant):
+    """s = l'(eta + d eta) with d eta_a = -h sum_b Theta_ab tr(D_a D_b) s_b, D = d eta/dg: a linear system."""
     kernel, start, omega = setting
-    monkeypatch.setattr(flow_steps, "BLOCK", 1)
-    monkeypatch.setattr(flows, "BLOCK", 1)
-    jax.clear_caches()
+    kernel = kernel + constant
+    flow = flows.kernel_flow(
+        kernel, start, omega, KAPPA, loss=energies.squared, largest_change=0.5, max_steps=1
+    )
+    eta = np.linalg.det(start).real / np.abs(omega) ** 2 / KAPPA
+    slope = eta[:, None, None] * np.linalg.inv(start)
+    response = flow.time * kernel * np.einsum("aij,bji->ab", slope, slope).real
+    s = np.linalg.solve(np.eye(15) + 2 * response, 2 * (eta - 1))
+    expected = flow.time * s[:, None, None] * slope
+    size = np.abs(expected).max()
+    assert np.abs(expected - flow.time * (2 * (eta - 1))[:, None, None] * slope).max() > 0.1 * size
+    assert_allclose(flow.correction, expected, atol=3e-3 * size)
+    assert_allclose(
+        flow.metric, start - np.einsum("ab,bij->aij", kernel, flow.correction), rtol=1e-11, atol=1e-12
+    )
+
+
+@pytest.mark.usefixtures("single_steps")
+def test_no_step_changes_a_metric_by_more_than_asked(setting):
+    kernel, start, omega = setting
     flow = flows.kernel_flow(kernel, start, omega, 0.5 * KAPPA, largest_change=0.03, max_steps=1)
-    jax.clear_caches()
     root = np.linalg.inv(np.linalg.cholesky(start))
     change = root @ np.asarray(flow.metric - start) @ root.conj().transpose(0, 2, 1)
     largest = np.linalg.norm(change, axis=(1, 2)).max()

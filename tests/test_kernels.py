@@ -84,8 +84,16 @@ def test_closed_relu_ntk_is_that_of_neural_tangents(key, sigma_w, sigma_b):
     assert_allclose(all_pairs(x, y, sigma_w, sigma_b), library, rtol=1e-12)
 
 
+def test_relu_ntk_matrix_is_the_kernel_of_each_pair(key):
+    x, y = points(key, 4), points(jax.random.key(1), 3)
+    matrix = kernels.relu_ntk_matrix(x, y, 1.2, 0.7)
+    for i, j in np.ndindex(4, 3):
+        pair = [kernels.real_features(z) for z in (x[i], y[j])]
+        assert_allclose(matrix[i, j], kernels.relu_ntk(*pair, 1.2, 0.7), rtol=1e-12)
+
+
 def test_closed_relu_ntk_at_coincidence_is_exact(key):
-    """At x = y the angle vanishes: Theta = sigma_w^2 q + sigma_b^2 with q = sigma_w^2 |x|^2 / n + sigma_b^2."""
+    """At x = y the angle vanishes: Theta = sigma_w^2 q + sigma_b^2, q = sigma_w^2 |x|^2 / n + sigma_b^2."""
     x = kernels.real_features(points(key, 1)[0])
     q = 1.3**2 * jnp.sum(x**2) / 10 + 80.0**2
     assert_allclose(kernels.relu_ntk(x, x, 1.3, 80.0), 1.3**2 * q + 80.0**2, rtol=1e-14)

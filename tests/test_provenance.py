@@ -72,6 +72,16 @@ def test_the_commit_of_a_repository_around_an_installed_copy_is_not_taken(tmp_pa
     assert provenance.commit() == {"commit": "unknown", "tree": "unknown"}
 
 
+def test_the_commit_is_found_inside_a_hook_of_another_repository(tmp_path, monkeypatch):
+    a_repository(tmp_path / "other", monkeypatch)
+    a_repository(tmp_path / "own", monkeypatch)
+    (tmp_path / "own" / "mfcore" / "provenance.py").write_text("changed = True\n")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "other" / ".git"))  # as git sets it for a hook
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path / "other"))
+    found = provenance.commit()
+    assert (len(found["commit"]), found["tree"]) == (40, "dirty")
+
+
 def test_without_git_the_commit_is_unknown(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.commit() == {"commit": "unknown", "tree": "unknown"}

@@ -101,6 +101,17 @@ def test_a_cut_line_and_the_key(key):
     assert not np.array_equal(sample.z, sampling.random_points(jax.random.key(1), Dwork(), 13).z)
 
 
+@pytest.mark.parametrize("degree", [3, 5])
+def test_lines_solved_in_several_chunks(key, degree, monkeypatch):
+    monkeypatch.setattr(sampling, "LINES_AT_ONCE", 7)
+    sample = sampling.random_points(key, Dwork(degree, 0.4 - 0.1j), 24 * degree - 1)
+    assert_array_equal(sample.line, np.arange(24 * degree - 1) // degree)
+    for line in range(23):
+        z = np.asarray(sample.z[sample.line == line])
+        assert np.linalg.svd(z)[1][2] < 1e-12
+    assert len(np.unique(np.round(np.asarray(sample.z.sum(axis=1)), 12))) == len(sample.z)
+
+
 def test_sample_at_finds_the_same_geometry(key):
     variety = Dwork(4, 0.5j)
     sample = sampling.random_points(key, variety, 40)

@@ -1,0 +1,610 @@
+"""Breaks one line of mfcore at a time and sees the test that guards it fail: ``make broken-lines``.
+
+A test that cannot fail proves nothing. Each row names a file, a text that stands in it exactly once, what
+replaces it, and the tests that must then fail. Every row runs in a copy of the tree, never in the tree
+itself; before that, all named tests must pass on the unbroken copy. Arguments choose the rows that contain
+one of them: ``python tests/broken_lines.py kernels.py``.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+JOBS = 2
+TIME_LIMIT = 300  # seconds a row; a break may make a loop endless
+
+# file of mfcore: rows of (text, replacement, tests as "file::function" without "test_" in front)
+BREAKS: dict[str, list[tuple[str, ...]]] = {
+    "projective.py": [
+        (
+            "jnp.outer(z.conj(), z) / n2**2",
+            "jnp.outer(z, z.conj()) / n2**2",
+            "projective::metric_is_the_mixed_second_derivative_of_the_potential",
+        ),
+        (
+            "return jnp.log(_norm2(z))",
+            "return jnp.log(1 + _norm2(z))",
+            "projective::metric_is_the_mixed_second_derivative_of_the_potential",
+        ),
+        (
+            "return jacobian @ h @ jacobian.conj().T",
+            "return jacobian.conj() @ h @ jacobian.T",
+            "projective::pullback_contracts_with_the_jacobian_and_its_conjugate",
+            "hypersurface::weight_is_that_of_every_chart",
+        ),
+        (
+            "return jnp.arctan2(jnp.sqrt(_wedge2(x, y)), jnp.abs(jnp.vdot(x, y)))",
+            "return jnp.arccos(jnp.minimum(1.0, jnp.abs(jnp.vdot(x, y)) / jnp.sqrt(_norm2(x) * _norm2(y))))",
+            "projective::distance_along_a_geodesic_is_its_parameter",
+        ),
+        (
+            "jnp.sum(jnp.abs(x[rows] * y[columns] - x[columns] * y[rows]) ** 2)",
+            "jnp.maximum(_norm2(x) * _norm2(y) - jnp.abs(jnp.vdot(x, y)) ** 2, 0)",
+            "projective::distance_along_a_geodesic_is_its_parameter",
+        ),
+        (
+            "jnp.abs(jnp.vdot(x, y)))",
+            "jnp.abs(jnp.dot(x, y)))",
+            "projective::distance_is_unitary_invariant_and_symmetric",
+            "projective::distance_agrees_with_the_printed_formula_where_that_is_accurate",
+        ),
+        (
+            "_wedge2(x, y) / (_norm2(x) * _norm2(y))",
+            "_wedge2(x, y) / _norm2(x) ** 2",
+            "projective::chordal_distance_is_the_sine_and_the_embedding_shows_it",
+        ),
+        (
+            "jnp.diagonal(projector).real / jnp.sqrt(2.0)",
+            "jnp.diagonal(projector).real",
+            "projective::chordal_distance_is_the_sine_and_the_embedding_shows_it",
+            "neighbours::neighbours_in_the_embedding_are_neighbours_on_projective_space",
+        ),
+    ],
+    "hypersurface.py": [
+        (
+            "** n / n ** (n - 1)",
+            "** (n - 1) / n ** (n - 1)",
+            "sampling::volume_of_omega_is_the_closed_form",
+            "hypersurface::closed_volumes_against_the_numbers_in_the_literature",
+        ),
+        ("/ math.factorial(variety.dim)", "", "sampling::volume_of_omega_is_the_closed_form"),
+        (
+            "_norm2(z) ** (z.shape[0] - 1)",
+            "_norm2(z) ** (z.shape[0] - 2)",
+            "sampling::volume_of_omega_is_the_closed_form",
+            "sampling::sigma_of_fubini_study",
+            "hypersurface::weight_is_that_of_every_chart",
+            "hypersurface::weight_does_not_depend_on_scaling",
+        ),
+        (
+            "return 1 / jnp.sum(jnp.where(jnp.arange(gradient.shape[0]) == eliminated, gradient, 0))",
+            "return 1 / gradient[1]",
+            "hypersurface::weight_is_that_of_every_chart",
+            "sampling::sigma_of_fubini_study",
+            "sampling::sigma_of_metrics_of_monomials",
+        ),
+        (
+            "slope = -jnp.sum(",
+            "slope = jnp.sum(",
+            "hypersurface::jacobian_is_tangent_to_the_variety_and_moves_one_coordinate",
+        ),
+        (
+            "(free >= high)",
+            "(free > high)",
+            "hypersurface::jacobian_is_tangent_to_the_variety_and_moves_one_coordinate",
+        ),
+        (
+            "return jnp.argmax(z.real**2 + z.imag**2)",
+            "return jnp.argmax(z.real**2)",
+            "hypersurface::chart_is_largest_coordinate_then_largest_slope",
+        ),
+        (
+            "== patch, -1.0, size",
+            "== patch, -1.0, size * jnp.arange(1, len(size) + 1)",
+            "sampling::all_charts_are_equally_likely",
+            "hypersurface::chart_is_largest_coordinate_then_largest_slope",
+        ),
+        ("self.psi * jnp.prod(z) if", "jnp.prod(z) if", "hypersurface::polynomial_by_hand"),
+        ("z[self.degree - 1 - i]", "z[i]", "hypersurface::gradient_is_the_derivative_of_the_polynomial"),
+        (
+            "gradient.conj() / _norm2(gradient)\n        z = z",
+            "gradient / _norm2(gradient)\n        z = z",
+            "hypersurface::newton_lands_on_the_variety_close_by",
+        ),
+        ("s[1] > goal", "s[1] > 1e-10", "hypersurface::newton_lands_on_the_variety_close_by"),
+        (
+            "abs(self.psi**self.degree - 1) < 1e-9",
+            "abs(self.psi - 1) < 1e-9",
+            "hypersurface::a_singular_psi_is_refused",
+        ),
+        ("not math.isfinite(abs(self.psi))", "False", "hypersurface::a_psi_that_is_no_number_is_refused"),
+        ("self.degree < 3", "self.degree < 2", "hypersurface::a_degree_without_a_variety_is_refused"),
+    ],
+    "energies.py": [
+        (
+            "(omega.real**2 + omega.imag**2)",
+            "jnp.abs(omega)",
+            "energies::volume_ratio_does_not_depend_on_coordinates",
+            "sampling::sigma_of_fubini_study",
+            "sampling::sigma_of_metrics_of_monomials",
+        ),
+        (
+            "return jnp.sum(weight * ratio) / jnp.sum(weight)",
+            "return jnp.mean(ratio)",
+            "energies::eta_is_one_for_the_right_metric_and_kappa_scales_it",
+            "sampling::sigma_of_fubini_study",
+        ),
+        (
+            "return jnp.sum(weight * jnp.abs(1 - eta)) / jnp.sum(weight)",
+            "return jnp.mean(jnp.abs(1 - eta))",
+            "energies::eta_is_one_for_the_right_metric_and_kappa_scales_it",
+            "sampling::sigma_of_fubini_study",
+        ),
+        (
+            "lambda eta: jnp.sign(eta - 1)",
+            "lambda eta: jnp.sign(1 - eta)",
+            "energies::derivative_is_that_of_the_value",
+        ),
+        ("lambda eta: 2 * (eta - 1)", "lambda eta: eta - 1", "energies::derivative_is_that_of_the_value"),
+        ("jnp.clip(x, -1, 1)", "jnp.clip(x, -1, 2)", "energies::dual_proximal_minimises_what_it_says"),
+        ("p * x / (p + 0.5)", "p * x / (p + 1)", "energies::dual_proximal_minimises_what_it_says"),
+        (
+            "return eta * (inverse + inverse.conj().T) / 2",
+            "return eta * (inverse.T + inverse.conj()) / 2",
+            "energies::gradient_gives_the_change_of_the_loss",
+            "flows::velocity_is_that_of_the_full_tensor",
+        ),
+        (
+            "return eta * (inverse + inverse.conj().T) / 2",
+            "return eta * inverse",
+            "energies::gradient_gives_the_change_of_the_loss",
+        ),
+        (
+            "return jnp.mean(before) / jnp.mean(after)",
+            "return jnp.mean(before / after)",
+            "energies::readings_of_a_gain_by_hand",
+        ),
+    ],
+    "kernels.py": [
+        ("(2 * _positive(length) ** 2)", "_positive(length) ** 2", "kernels::gaussian_and_laplace_by_hand"),
+        (
+            "laplace(d, 2 * sigma)",
+            "laplace(d, sigma)",
+            "kernels::each_reading_of_the_printed_gaussian_is_what_its_name_says",
+        ),
+        (
+            "gaussian(d, sigma**0.5)",
+            "gaussian(d, sigma)",
+            "kernels::each_reading_of_the_printed_gaussian_is_what_its_name_says",
+        ),
+        (
+            "0.5**0.5 / sigma",
+            "1 / sigma",
+            "kernels::each_reading_of_the_printed_gaussian_is_what_its_name_says",
+        ),
+        (
+            "jnp.argmin(distance, axis=1)",
+            "jnp.argmax(distance, axis=1)",
+            "kernels::delta_marks_the_nearest_train_point_alone",
+        ),
+        (
+            "geodesic_distance(a, b)",
+            "geodesic_distance(a, a + b)",
+            "kernels::distance_matrix_is_the_distance_of_each_pair",
+        ),
+        (
+            "(last_layer + first_layer)",
+            "last_layer",
+            "kernels::closed_relu_ntk_is_that_of_neural_tangents",
+            "kernels::closed_relu_ntk_is_the_mean_over_networks",
+            "kernels::closed_relu_ntk_at_coincidence_is_exact",
+        ),
+        (
+            "(jnp.pi - angle) * jnp.cos(angle)",
+            "(jnp.pi - angle) * jnp.cos(angle) ** 2",
+            "kernels::closed_relu_ntk_is_that_of_neural_tangents",
+            "kernels::closed_relu_ntk_is_the_mean_over_networks",
+        ),
+        (
+            "sigma_w * y / y.shape[0] ** 0.5",
+            "sigma_w * y",
+            "kernels::closed_relu_ntk_is_that_of_neural_tangents",
+            "kernels::closed_relu_ntk_is_the_mean_over_networks",
+        ),
+        (
+            "(2 * jnp.pi) + sigma_b**2",
+            "(2 * jnp.pi)",
+            "kernels::closed_relu_ntk_is_that_of_neural_tangents",
+            "kernels::closed_relu_ntk_is_the_mean_over_networks",
+        ),
+        (
+            "jnp.linalg.norm(u * v_size - v * u_size)",
+            "jnp.sqrt(jnp.abs(2 * u_size * v_size * (u_size * v_size - jnp.dot(u, v))))",
+            "kernels::closed_relu_ntk_at_coincidence_is_exact",
+        ),
+        (
+            "W_std=sigma_w, b_std=sigma_b",
+            "W_std=sigma_b, b_std=sigma_w",
+            "kernels::closed_relu_ntk_is_that_of_neural_tangents",
+        ),
+        ("[z.real, z.imag]", "[z.imag, z.real]", "kernels::features_are_real_then_imaginary_parts"),
+        ("if not length > 0", "if length < 0", "kernels::a_length_that_is_not_positive_is_refused"),
+    ],
+    "proximal.py": [
+        (
+            "(excess - rest(ahead)) / scale",
+            "(excess + rest(ahead)) / scale",
+            "proximal::sigma_loss_is_a_quadratic_program_in_a_box",
+            "proximal::squared_loss_is_a_linear_system",
+        ),
+        (
+            "(centre - shared @ y / scale,)",
+            "(centre - 0.5 * shared @ y / scale,)",
+            "proximal::a_large_shared_part_changes_the_answer_and_costs_no_accuracy",
+        ),
+        (
+            "shared.T @ ((slope / scale)[:, None] * shared)",
+            "shared.T @ shared",
+            "proximal::a_large_shared_part_changes_the_answer_and_costs_no_accuracy",
+        ),
+        ("ACCURACY = 1e-3", "ACCURACY = 0.3", "proximal::sigma_loss_is_a_quadratic_program_in_a_box"),
+        (
+            "return new, ahead, modes, longer",
+            "return new, new, modes, longer",
+            "proximal::sigma_loss_is_a_quadratic_program_in_a_box",
+        ),
+        (
+            "scale = jnp.maximum(bound, ",
+            "scale = jnp.minimum(bound, ",
+            "proximal::it_compiles_and_ends_where_the_bound_is_zero",
+        ),
+    ],
+    "flow_steps.py": [
+        (
+            "jax.lax.complex(real, imag)",
+            "jax.lax.complex(real, -imag)",
+            "flows::velocity_is_that_of_the_full_tensor",
+        ),
+        (
+            "eta - 1, s, loss.dual_proximal",
+            "eta, s, loss.dual_proximal",
+            "flows::flow_converges_to_the_ode_at_first_order",
+        ),
+        (
+            "dg = -h * fall(s)",
+            "dg = -h * fall(state.multiplier)",
+            "flows::sigma_loss_falls_at_every_step_to_rounding",
+        ),
+        (
+            "dg = -h * fall(s)",
+            "dg = -1.1 * h * fall(s)",
+            "flows::flow_converges_to_the_ode_at_first_order",
+            "flows::corrections_predict_the_train_metrics_and_leave_far_points_alone",
+        ),
+        (
+            "time=state.time + h,",
+            "time=state.time + 1.1 * h,",
+            "flows::flow_converges_to_the_ode_at_first_order",
+        ),
+        (
+            "correction=state.correction + h * ",
+            "correction=state.correction - h * ",
+            "flows::corrections_predict_the_train_metrics_and_leave_far_points_alone",
+            "flows::a_curve_under_the_delta_kernel_is_solved_in_closed_form",
+        ),
+        (
+            "above = 2**0.5 * field",
+            "above = field",
+            "flows::a_step_is_implicit_in_the_derivative_of_the_loss",
+        ),
+        (
+            "(problem.kernel - problem.shared) * (",
+            "problem.kernel * (",
+            "flows::a_step_is_implicit_in_the_derivative_of_the_loss",
+        ),
+        (
+            "jnp.sqrt(problem.shared) * components",
+            "problem.shared * components",
+            "flows::a_step_is_implicit_in_the_derivative_of_the_loss",
+        ),
+        (
+            "(new.loss < state.loss)",
+            "(new.loss < 2 * state.loss)",
+            "flows::a_kernel_that_is_not_positive_is_told",
+        ),
+        (
+            "(moved <= problem.largest_change)",
+            "(moved <= 2 * problem.largest_change)",
+            "flows::no_step_changes_a_metric_by_more_than_asked",
+        ),
+        (
+            "jnp.linalg.norm(root @ dg @ root.conj().mT",
+            "jnp.linalg.norm(dg",
+            "flows::no_step_changes_a_metric_by_more_than_asked",
+        ),
+        ("(new.smallest > 0)", "(new.smallest > -1e9)", "flows::a_flow_that_must_leave_the_cone_says_so"),
+        (
+            "jnp.minimum(state.smallest, jnp.linalg.eigvalsh(g + dg).min())",
+            "state.smallest",
+            "flows::a_flow_that_must_leave_the_cone_says_so",
+        ),
+        (
+            "jnp.minimum(state.smallest, jnp.linalg.eigvalsh(g).min())",
+            "state.smallest",
+            "flows::gradient_descent_tells_where_it_leaves_the_cone_or_raises_the_loss",
+        ),
+        (
+            "g = state.metric - rate * ",
+            "g = state.metric + rate * ",
+            "flows::gradient_descent_takes_the_steps_of_the_dense_formula",
+        ),
+        (
+            "state.correction + rate * gradient",
+            "state.correction + gradient",
+            "flows::gradient_descent_takes_the_steps_of_the_dense_formula",
+        ),
+        (
+            'jnp.einsum("xij,xji->x", a, b).real',
+            '-jnp.einsum("xij,xji->x", a, b).real',
+            "flows::a_kernel_that_is_not_positive_is_told",
+        ),
+    ],
+    "flows.py": [
+        (
+            "g = start - smear(",
+            "g = start + smear(",
+            "flows::corrections_predict_the_train_metrics_and_leave_far_points_alone",
+        ),
+        (
+            "jnp.linalg.eigvalsh(g)[:, 0] > 0)",
+            "jnp.linalg.eigvalsh(g)[:, -1] > 0)",
+            "flows::prediction_tells_where_it_is_no_metric",
+        ),
+        (
+            "if not state.smallest > 0:",
+            "if False:",
+            "flows::gradient_descent_tells_where_it_leaves_the_cone_or_raises_the_loss",
+        ),
+        (
+            "if not history[-1] <= history[0]:",
+            "if False:",
+            "flows::gradient_descent_tells_where_it_leaves_the_cone_or_raises_the_loss",
+        ),
+        ("if state.stuck:", "if False:", "flows::a_kernel_that_is_not_positive_is_told"),
+        (
+            "coupling_energy(state, problem)) < 0",
+            "coupling_energy(state, problem)) < -1e9",
+            "flows::a_kernel_that_is_not_positive_is_told",
+        ),
+        ("if not kappa > 0:", "if kappa < 0:", "flows::bad_input_is_refused_with_what_came"),
+        (
+            "jnp.linalg.eigvalsh(start)[:, 0] > 0)))",
+            "jnp.linalg.eigvalsh(start)[:, -1] > 0)))",
+            "flows::bad_input_is_refused_with_what_came",
+        ),
+        (
+            "jnp.sum(~jnp.isfinite(field))",
+            "jnp.sum(jnp.isnan(field))",
+            "flows::bad_input_is_refused_with_what_came",
+        ),
+        (
+            "kernel.shape != (n, n) or",
+            "kernel.shape[1:] != (n,) or",
+            "flows::shapes_that_do_not_fit_are_refused_without_the_type_checker",
+        ),
+    ],
+    "neighbours.py": [
+        (
+            "np.where(found_itself, index[:, 1], index[:, 0])",
+            "index[:, 1]",
+            "neighbours::copies_of_a_point_are_neighbours_of_each_other_and_never_of_themselves",
+        ),
+        (
+            "distance[order], index[order] = ",
+            "distance[:], index[:] = ",
+            "neighbours::neighbours_in_a_set_are_those_of_all_pairs",
+            "neighbours::neighbours_of_queries_are_those_of_all_pairs",
+        ),
+        (
+            "np.bincount(group, weights=distance - mean)",
+            "distance - mean",
+            "neighbours::standard_error_is_the_spread_of_means_over_samples",
+            "neighbours::statistics_of_four_points_on_a_line",
+        ),
+        ("~np.isfinite(data)", "~~np.isfinite(data)", "neighbours::bad_points_are_refused_with_what_came"),
+    ],
+    "clustering.py": [
+        (
+            'linkage="average")',
+            'linkage="complete")',
+            "clustering::full_clustering_is_the_average_linkage_of_scipy",
+        ),
+        (
+            "np.maximum.reduceat",
+            "np.minimum.reduceat",
+            "clustering::batch_clustering_follows_the_steps_of_the_paper",
+            "clustering::reach_is_the_largest_distance_and_measures_each_pair_once",
+        ),
+        (
+            "first = batches[0]",
+            "first = batches[number - 1]",
+            "clustering::batch_clustering_follows_the_steps_of_the_paper",
+        ),
+        (
+            "np.where(seed_of < 0, row, np.inf)",
+            "row",
+            "clustering::seeds_take_turns_and_each_cluster_is_taken_once",
+            "clustering::batch_clustering_follows_the_steps_of_the_paper",
+        ),
+        (
+            "within**2 + 2 * within",
+            "within**2 + within",
+            "clustering::block_diagonality_over_every_permutation_of_the_labels",
+        ),
+        ("-inside / within / mean", "-inside / mean", "clustering::block_diagonality_by_hand"),
+        (
+            "if not 1 <= n_clusters <= len(matrix):",
+            "if n_clusters < 1:",
+            "clustering::bad_input_is_refused_with_what_came",
+        ),
+    ],
+    "figures.py": [
+        ('"svg.hashsalt": "mfcore", ', "", "figures::the_same_drawing_gives_the_same_bytes"),
+        ('fig.set_layout_engine("none")', "pass", "figures::the_same_drawing_gives_the_same_bytes"),
+        (
+            "_darkened(light))",
+            "light)",
+            "figures::the_dark_copy_differs_in_ink_alone_and_neither_has_a_background",
+        ),
+        (
+            "provenance.sha256(table)",
+            "provenance.sha256(name)",
+            "figures::all_files_are_written_with_numbers_and_record",
+        ),
+        ("if bad and not missing_allowed:", "if False:", "figures::missing_values_are_refused_unless_meant"),
+    ],
+    "provenance.py": [
+        (
+            '/ "mfcore" != package',
+            '/ "mfcore" == package',
+            "provenance::the_commit_is_that_of_the_code_and_changes_are_told",
+        ),
+        (
+            'if top is None or Path(top).resolve() / "mfcore" != package:',
+            "if top is None:",
+            "provenance::the_commit_of_a_repository_around_an_installed_copy_is_not_taken",
+        ),
+        (
+            'if not k.startswith("GIT_")',
+            "",
+            "provenance::the_commit_is_found_inside_a_hook_of_another_repository",
+        ),
+        (
+            '"dirty" if changes',
+            '"clean" if changes',
+            "provenance::the_commit_is_that_of_the_code_and_changes_are_told",
+        ),
+        (
+            'array.dtype.newbyteorder("<")',
+            "array.dtype",
+            "provenance::a_hash_of_an_array_sees_values_shape_and_type_but_not_memory_order",
+        ),
+        (
+            "header + array.tobytes()",
+            "array.tobytes()",
+            "provenance::a_hash_of_an_array_sees_values_shape_and_type_but_not_memory_order",
+        ),
+        (
+            'partial = path.with_name(f".{path.name}.{os.getpid()}.partial")',
+            "partial = path",
+            "provenance::a_half_written_file_is_never_left",
+        ),
+        ("allow_nan=False", "allow_nan=True", "provenance::complex_cells_and_json_nan_are_refused"),
+    ],
+    "profile.py": [
+        ("if name not in PROFILES:", "if False:", "profile::an_unknown_profile_is_refused"),
+        ('or "paper"', 'or "quick"', "profile::the_paper_is_the_default"),
+    ],
+    "noise.py": [
+        (
+            "jnp.abs(roots - old).argmin(axis=0)",
+            "jnp.abs(roots - old).argmax(axis=0)",
+            "noise::solving_again_leaves_the_noised_coordinates_alone",
+        ),
+    ],
+}
+
+
+class Row(NamedTuple):
+    file: str
+    text: str
+    replacement: str
+    tests: tuple[str, ...]
+
+
+def copy_of_the_tree(where: Path) -> Path:
+    """Its conftest.py refuses to test any other copy, such as the one that is installed."""
+    shutil.copytree(ROOT, where, ignore=shutil.ignore_patterns(".*", "_build", "__pycache__", "*.egg-info"))
+    with (where / "tests" / "conftest.py").open("a") as file:
+        file.write(
+            f"\nimport mfcore\n\nassert mfcore.__file__ == {str(where / 'mfcore' / '__init__.py')!r}\n"
+        )
+    return where
+
+
+def run(tree: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
+    # The working directory and PYTHONPATH come before the editable installation.
+    nodes = [f"tests/test_{file}.py::test_{name}" for file, name in (test.split("::") for test in tests)]
+    options = ["-q", "-rfE", "-p", "no:cacheprovider", "--tb=no"]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "250"}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *nodes],
+        cwd=tree, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False,
+    )  # fmt: skip
+
+
+def verdict(tree: Path, row: Row) -> str:
+    """'caught: ...' where every named test fails in the tree with this row's line broken."""
+    path = tree / "mfcore" / row.file
+    whole = path.read_text()
+    if whole.count(row.text) != 1:
+        return f"STALE: the text stands {whole.count(row.text)} times in the file, not once"
+    try:
+        path.write_text(whole.replace(row.text, row.replacement))
+        done = run(tree, list(row.tests))
+    except subprocess.TimeoutExpired:
+        return f"NO VERDICT: the tests did not end within {TIME_LIMIT} s"
+    finally:
+        path.write_text(whole)
+    # Failures of tests, not of fixtures or of the collection: those would say nothing about the tests.
+    reasons = dict(
+        re.findall(r"^FAILED tests/test_(\w+\.py::test_\w+)\S*(?: - (.*))?$", done.stdout, re.MULTILINE)
+    )
+    silent = [test for test in row.tests if test.replace("::", ".py::test_") not in reasons]
+    if done.returncode != 1:
+        return f"SURVIVED (pytest ended with {done.returncode}): {(done.stdout + done.stderr).strip()[-300:]}"
+    if silent:
+        return f"SURVIVED: {', '.join(silent)}"
+    return f"caught: {'; '.join(sorted({reason[:60] for reason in reasons.values()}))}"
+
+
+def chosen(words: list[str]) -> list[Row]:
+    rows = [Row(file, text, new, tuple(tests)) for file in BREAKS for text, new, *tests in BREAKS[file]]
+    return [row for row in rows if not words or any(word in f"{row}" for word in words)]
+
+
+def main(words: list[str]) -> int:
+    rows = chosen(words)
+    with tempfile.TemporaryDirectory() as directory, ThreadPoolExecutor(JOBS) as pool:
+        own = threading.local()
+
+        def tree() -> Path:  # one copy a thread
+            if not hasattr(own, "tree"):
+                own.tree = copy_of_the_tree(Path(directory).resolve() / str(threading.get_ident()))
+            return own.tree
+
+        named = sorted({test for row in rows for test in row.tests})
+        for whole in pool.map(
+            lambda tests: run(tree(), tests), [named[i::JOBS] for i in range(min(JOBS, len(named)))]
+        ):
+            if whole.returncode != 0:
+                print(whole.stdout, whole.stderr, "The tests named must pass on unbroken lines.", sep="\n")
+                return 1
+        bad = 0
+        for row, said in zip(rows, pool.map(lambda row: verdict(tree(), row), rows), strict=True):
+            bad += not said.startswith("caught")
+            print(f"{row.file}: {row.text.splitlines()[0]}\n    {said}", flush=True)
+    print(f"{len(rows) - bad} of {len(rows)} broken lines were caught")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
