@@ -1,7 +1,7 @@
 """Test points near train points, by Gaussian noise, as in paper section 3.2.
 
-The paper does not say what becomes of the quintic's equation. The readings here differ in that alone: all leave
-the patch coordinate at 1, keep the chart of the train point, and put the same noise on the other coordinates.
+The paper does not say what becomes of the quintic's equation. The readings here differ in that alone: all
+leave the patch coordinate at 1, keep the chart of the train point, and put the same noise on the others.
 """
 
 from collections.abc import Callable

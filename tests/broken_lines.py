@@ -119,7 +119,7 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "gradient / _norm2(gradient)\n        z = z",
             "hypersurface::newton_lands_on_the_variety_close_by",
         ),
-        ("s[1] > goal", "s[1] > 1e-10", "hypersurface::newton_lands_on_the_variety_close_by"),
+        ("s[1] > goal", "s[1] > 1e-5", "hypersurface::newton_lands_on_the_variety_close_by"),
         (
             "abs(self.psi**self.degree - 1) < 1e-9",
             "abs(self.psi - 1) < 1e-9",
@@ -248,12 +248,12 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         (
             "(centre - shared @ y / scale,)",
             "(centre - 0.5 * shared @ y / scale,)",
-            "proximal::a_large_shared_part_changes_the_answer_and_costs_no_accuracy",
+            "proximal::a_shared_part_of_any_size_is_solved_with_the_rest",
         ),
         (
-            "shared.T @ ((slope / scale)[:, None] * shared)",
-            "shared.T @ shared",
-            "proximal::a_large_shared_part_changes_the_answer_and_costs_no_accuracy",
+            "jnp.linalg.solve(matrix, miss)",
+            "miss",
+            "proximal::a_shared_part_of_any_size_is_solved_with_the_rest",
         ),
         ("ACCURACY = 1e-3", "ACCURACY = 0.3", "proximal::sigma_loss_is_a_quadratic_program_in_a_box"),
         (
@@ -268,6 +268,11 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ),
     ],
     "flow_steps.py": [
+        (
+            "state.stuck | (state.loss <= problem.goal)",
+            "state.stuck",
+            "flows::a_flow_stops_at_its_goal_and_not_at_the_end_of_a_block",
+        ),
         (
             "jax.lax.complex(real, imag)",
             "jax.lax.complex(real, -imag)",
@@ -330,7 +335,11 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "jnp.linalg.norm(dg",
             "flows::no_step_changes_a_metric_by_more_than_asked",
         ),
-        ("(new.smallest > 0)", "(new.smallest > -1e9)", "flows::a_flow_that_must_leave_the_cone_says_so"),
+        (
+            "(new.smallest > 0)",
+            "(new.smallest > -1e9)",
+            "flows::a_step_that_leaves_the_cone_is_not_taken_though_it_lowers_the_loss",
+        ),
         (
             "jnp.minimum(state.smallest, jnp.linalg.eigvalsh(g + dg).min())",
             "state.smallest",
@@ -358,6 +367,8 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ),
     ],
     "flows.py": [
+        ("< 1e-3 * least_at_start", "< 0", "flows::a_flow_that_must_leave_the_cone_says_so"),
+        ("if now > before * (1 - 1e-4):", "if False:", "flows::a_flow_that_must_leave_the_cone_says_so"),
         (
             "g = start - smear(",
             "g = start + smear(",
@@ -513,6 +524,32 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ("if name not in PROFILES:", "if False:", "profile::an_unknown_profile_is_refused"),
         ('or "paper"', 'or "quick"', "profile::the_paper_is_the_default"),
     ],
+    "sampling.py": [
+        (
+            "jax.lax.complex(x[0], x[1])",
+            "jax.lax.complex(x[0], 0 * x[1])",
+            "sampling::volume_of_omega_is_the_closed_form",
+        ),
+        (
+            "(batch.patch == patch) & (batch.eliminated == eliminated)",
+            "batch.patch == patch",
+            "sampling::a_patch_sample_is_in_one_chart_and_tells_what_it_drew",
+        ),
+        ("miss <= tolerance", "miss <= 1e9", "sampling::bad_points_are_refused_with_what_came"),
+        ("jnp.any(z != 0, axis=1)", "z[:, 0] == z[:, 0]", "sampling::bad_points_are_refused_with_what_came"),
+    ],
+    "polynomials.py": [
+        (
+            "math.comb(degree, k)",
+            "1",
+            "polynomials::coefficients_of_a_sum_of_powers_and_of_a_product",
+        ),
+        (
+            "slope - value * derivative * _inverse(product)",
+            "slope",
+            "polynomials::all_roots_are_those_of_numpy",
+        ),
+    ],
     "noise.py": [
         (
             "jnp.abs(roots - old).argmin(axis=0)",
@@ -565,9 +602,8 @@ def verdict(tree: Path, row: Row) -> str:
     finally:
         path.write_text(whole)
     # Failures of tests, not of fixtures or of the collection: those would say nothing about the tests.
-    reasons = dict(
-        re.findall(r"^FAILED tests/test_(\w+\.py::test_\w+)\S*(?: - (.*))?$", done.stdout, re.MULTILINE)
-    )
+    found = re.findall(r"^FAILED tests/test_(\w+\.py::test_\w+)(?:.* - (.*))?", done.stdout, re.MULTILINE)
+    reasons = dict(found)
     silent = [test for test in row.tests if test.replace("::", ".py::test_") not in reasons]
     if done.returncode != 1:
         return f"SURVIVED (pytest ended with {done.returncode}): {(done.stdout + done.stderr).strip()[-300:]}"

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
 from mfcore import energies, flow_steps, flows, kernels, sampling
@@ -145,11 +145,15 @@ def test_a_step_is_implicit_in_the_derivative_of_the_loss(setting, constant):
 @pytest.mark.usefixtures("single_steps")
 def test_no_step_changes_a_metric_by_more_than_asked(setting):
     kernel, start, omega = setting
-    flow = flows.kernel_flow(kernel, start, omega, 0.5 * KAPPA, largest_change=0.03, max_steps=1)
-    root = np.linalg.inv(np.linalg.cholesky(start))
-    change = root @ np.asarray(flow.metric - start) @ root.conj().transpose(0, 2, 1)
-    largest = np.linalg.norm(change, axis=(1, 2)).max()
-    assert 0.015 < largest <= 0.03 + 1e-12
+    metrics = [np.asarray(start)]
+    for steps in range(1, 7):
+        flow = flows.kernel_flow(kernel, start, omega, 0.5 * KAPPA, largest_change=0.03, max_steps=steps)
+        metrics.append(np.asarray(flow.metric))
+    root = np.linalg.inv(np.linalg.cholesky(metrics[:-1]))
+    change = root @ np.diff(metrics, axis=0) @ root.conj().swapaxes(2, 3)
+    largest = np.linalg.norm(change, axis=(2, 3)).max(axis=1)
+    assert np.all(largest <= 0.03 + 1e-12)
+    assert np.all(largest > 0.015)
 
 
 def test_corrections_predict_the_train_metrics_and_leave_far_points_alone(setting):
@@ -165,10 +169,10 @@ def test_corrections_predict_the_train_metrics_and_leave_far_points_alone(settin
 def test_prediction_tells_where_it_is_no_metric(setting):
     kernel, start, omega = setting
     flow = flows.kernel_flow(kernel, start, omega, 0.3 * KAPPA)
-    amplified = flows.predict(50 * kernel, start, flow)
-    smallest = np.linalg.eigvalsh(amplified.metric)[:, 0]
-    assert np.any(smallest < 0)
-    assert_allclose(amplified.positive, smallest > 0)
+    amplified = [flows.predict(factor * kernel, start, flow) for factor in np.geomspace(1, 50, 12)]
+    eigenvalues = np.linalg.eigvalsh(np.stack([a.metric for a in amplified]))
+    assert np.any((eigenvalues[..., 0] < 0) & (eigenvalues[..., -1] > 0))
+    assert_array_equal(np.stack([a.positive for a in amplified]), eigenvalues[..., 0] > 0)
 
 
 def test_a_kernel_that_is_not_positive_is_told(setting):
@@ -187,6 +191,24 @@ def test_a_flow_that_must_leave_the_cone_says_so():
     assert flow.smallest_eigenvalue < 1e-4
 
 
+def test_a_step_that_leaves_the_cone_is_not_taken_though_it_lowers_the_loss():
+    """det(-g) = det g for 2 x 2 matrices: the loss alone would let the smaller metric change its sign."""
+    start = jnp.stack([jnp.eye(2), 0.05 * jnp.eye(2)]).astype(complex)
+    flow = flows.kernel_flow(jnp.ones((2, 2)), start, jnp.ones(2, complex), 1e-4, largest_change=1e3)
+    assert flow.smallest_eigenvalue > 0
+    assert np.linalg.eigvalsh(flow.metric).min() > 0
+
+
+def test_a_flow_stops_at_its_goal_and_not_at_the_end_of_a_block(setting):
+    kernel, start, omega = setting
+    flow = flows.kernel_flow(kernel, start, omega, 0.5 * KAPPA, goal=0.3)
+    reached = flow.loss <= 0.3 * flow.loss[0]
+    assert flow.status == "reached its goal"
+    assert reached.sum() > 1
+    assert_array_equal(flow.loss[reached], flow.loss[-1])
+    assert flow.loss[-1] > 0.2 * flow.loss[0]
+
+
 def test_a_spent_budget_is_told(setting):
     kernel, start, omega = setting
     assert (
@@ -196,11 +218,14 @@ def test_a_spent_budget_is_told(setting):
 
 
 def test_gradient_descent_takes_the_steps_of_the_dense_formula(setting):
-    kernel, g, omega = setting
-    flow = flows.gradient_descent(kernel, g, omega, KAPPA, learning_rate=1e-4, steps=3)
+    kernel, start, omega = setting
+    flow = flows.gradient_descent(kernel, start, omega, KAPPA, learning_rate=1e-4, steps=3)
+    g = start
     for _ in range(3):
         g = g + 1e-4 * slow_velocity(kernel, g, omega, KAPPA, energies.absolute)
     assert_allclose(flow.metric, g, rtol=1e-10, atol=1e-12)
+    assert_allclose(flows.predict(kernel, start, flow).metric, g, rtol=1e-10, atol=1e-12)
+    assert_allclose(flow.time, 3e-4)
     assert flow.status == "took its 3 steps"
 
 
@@ -217,7 +242,7 @@ def test_gradient_descent_tells_where_it_leaves_the_cone_or_raises_the_loss(sett
     [
         (lambda k, g, o: (k.at[0, 0].set(jnp.nan), g, o, 1.0), "1 entries of the kernel"),
         (lambda k, g, o: (k, g.at[4].set(jnp.inf), o, 1.0), "9 entries of the start metric"),
-        (lambda k, g, o: (k, g.at[4].multiply(-1), o, 1.0), "1 of 15 start metrics"),
+        (lambda k, g, o: (k, g.at[4].set(jnp.diag(jnp.array([1, 1, -1]))), o, 1.0), "1 of 15 start metrics"),
         (lambda k, g, o: (k, g, o, 0.0), "kappa"),
     ],
 )
