@@ -70,7 +70,9 @@ lab: $(STAMP)
 
 # --- the tests ------------------------------------------------------------------------------------------------
 
-test: lint types unit notebooks newest-jax
+# Two parts at a time: each keeps little more than one core busy. Their outputs do not mix.
+test: $(STAMP) $(NEWEST)/.installed
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types unit notebooks newest-jax
 	$(call heading,"test: everything passed")
 
 lint: $(STAMP)

@@ -71,6 +71,10 @@ def kernel_flow(
     which count in twenties.
     """
     _check(kernel, start, omega, kappa)
+    if not (largest_change > 0 and max_steps >= 1):
+        raise ValueError(
+            f"largest_change {largest_change!r}, max_steps {max_steps}: need a positive number and at least 1"
+        )
     state = at_start(start, omega, kappa, loss)
     shared = jnp.maximum(kernel.min(), 0)
     problem = Problem(
@@ -88,7 +92,9 @@ def kernel_flow(
             if ended:
                 status = ended
                 break
-    return _flow(state, np.concatenate(history), status)
+    losses = np.concatenate(history)
+    # Every step lowers the loss; where it stands still, the rest of the last block took none.
+    return _flow(state, losses[: np.argmin(losses) + 1], status)
 
 
 def gradient_descent(
@@ -107,6 +113,10 @@ def gradient_descent(
     above its start is told too.
     """
     _check(kernel, start, omega, kappa)
+    if not (learning_rate > 0 and steps >= 1):
+        raise ValueError(
+            f"learning_rate {learning_rate!r}, steps {steps}: need a positive number and at least 1"
+        )
     problem = Problem(kernel, jnp.array(0.0), omega, jnp.asarray(kappa), jnp.array(jnp.inf), jnp.array(0.0))
     state = at_start(start, omega, kappa, loss)
     history, status = [float(state.loss)], f"took its {steps} steps"

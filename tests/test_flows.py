@@ -112,7 +112,7 @@ def test_a_curve_under_the_delta_kernel_is_solved_in_closed_form(key):
 def test_sigma_loss_falls_at_every_step_to_rounding(setting, scale):
     kernel, start, omega = setting
     flow = flows.kernel_flow(kernel, start, omega, scale * KAPPA)
-    assert np.all(np.diff(flow.loss[: np.argmin(flow.loss) + 1]) < 0)
+    assert np.all(np.diff(flow.loss) < 0)
     eta = jax.vmap(energies.volume_ratio)(flow.metric, omega) / (scale * KAPPA)
     assert_allclose(jnp.mean(jnp.abs(eta - 1)), flow.loss[-1], rtol=1e-6, atol=1e-15)
     assert flow.loss[-1] < 1e-10 * flow.loss[0]
@@ -204,8 +204,9 @@ def test_a_flow_stops_at_its_goal_and_not_at_the_end_of_a_block(setting):
     flow = flows.kernel_flow(kernel, start, omega, 0.5 * KAPPA, goal=0.3)
     reached = flow.loss <= 0.3 * flow.loss[0]
     assert flow.status == "reached its goal"
-    assert reached.sum() > 1
-    assert_array_equal(flow.loss[reached], flow.loss[-1])
+    assert_array_equal(reached[:-1], False)
+    assert reached[-1]
+    assert (len(flow.loss) - 1) % 20 > 0
     assert flow.loss[-1] > 0.2 * flow.loss[0]
 
 
@@ -259,3 +260,13 @@ def test_shapes_that_do_not_fit_are_refused_without_the_type_checker(setting):
         flows._check(kernel[:3], start, omega, 1.0)
     with pytest.raises(ValueError, match=r"Omega \(2,\)"):
         flows._check(kernel, start, omega[:2], 1.0)
+
+
+def test_steps_that_lead_nowhere_are_refused(setting):
+    kernel, start, omega = setting
+    for options in ({"largest_change": 0.0}, {"largest_change": float("nan")}, {"max_steps": 0}):
+        with pytest.raises(ValueError, match="largest_change"):
+            flows.kernel_flow(kernel, start, omega, KAPPA, **options)
+    for rate, steps in ((0.0, 1), (float("nan"), 1), (0.1, 0)):
+        with pytest.raises(ValueError, match="learning_rate"):
+            flows.gradient_descent(kernel, start, omega, KAPPA, learning_rate=rate, steps=steps)
