@@ -65,7 +65,7 @@ def sigma(eta: Float[Array, " points"], weight: Float[Array, " points"]) -> Floa
 
 
 def ratio_of_means(before: Float[Array, " points"], after: Float[Array, " points"]) -> Float[Array, ""]:
-    """The sigma loss before over that after: steady, for one lucky point cannot decide it."""
+    """Mean of |1 - eta| before over that after, points unweighted: steady, no lucky point decides it."""
     return jnp.mean(before) / jnp.mean(after)
 
 

@@ -8,7 +8,7 @@ which the dark copy of a drawing swaps for a light one.
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,18 @@ def long_table(tables: Mapping[str, Mapping[str, Any]], label: str = "series") -
         for column in columns:
             stacked[column] += np.asarray(table[column]).tolist()
     return stacked
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, for a cell to display; every row must have a cell for each column."""
+    lines = [list(columns), ["---"] * len(columns)]
+    for row in rows:
+        if len(row) != len(columns):
+            raise ValueError(
+                f"a row of {len(row)} cells for {len(columns)} columns: {list(row)}; give one a column."
+            )
+        lines.append([" ".join(cell.split()).replace("|", "\\|") for cell in row])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _check(name: str, data: Mapping[str, Any], missing_allowed: bool) -> None:

@@ -81,20 +81,20 @@ def kernel_flow(
         kernel, shared, omega, jnp.asarray(kappa), jnp.asarray(largest_change), goal * state.loss
     )
     history, least = [np.asarray(state.loss)[None]], float(state.smallest)
-    status = f"spent its {max_steps} steps"
+    status = ""
     with tqdm(total=max_steps, desc="kernel flow", leave=False) as bar:
         while len(history) <= -(-max_steps // BLOCK):
             before = float(state.loss)
             state, losses = block(state, problem, loss)
             history.append(np.asarray(losses))
             bar.update(BLOCK)
-            ended = _ended(state, before, least, problem)
-            if ended:
-                status = ended
+            status = _ended(state, before, least, problem)
+            if status:
                 break
     losses = np.concatenate(history)
     # Every step lowers the loss; where it stands still, the rest of the last block took none.
-    return _flow(state, losses[: np.argmin(losses) + 1], status)
+    losses = losses[: np.argmin(losses) + 1]
+    return _flow(state, losses, status or f"spent its {len(losses) - 1} steps")
 
 
 def gradient_descent(

@@ -126,6 +126,21 @@ def test_a_picture_without_alt_is_found(site):
     assert len(check_site.silent_pictures(site)) == 1
 
 
+UNREAD = [r"\\( ({glue:text}`a:.2f` \\)", "see {eq}`b`", "| a | |\u2014|\u2014| | b |", "| a | | --- | --- |"]
+
+
+@pytest.mark.parametrize("text", UNREAD)
+def test_markup_that_was_not_read_is_found(site, text):
+    edit(site, "</h1>", f"</h1><p>{text}</p>")
+    assert len(check_site.unread_markup(site)) == 1
+
+
+@pytest.mark.parametrize("text", UNREAD)
+def test_markup_may_stand_in_code(site, text):
+    edit(site, "</h1>", f"</h1><pre>{text}</pre>")
+    assert check_site.unread_markup(site) == []
+
+
 def test_a_page_that_was_not_built_is_found(site, toc):
     (site / "chapters" / "one.html").unlink()
     assert check_site.missing_pages(site, toc) == ["chapters/one.html is in _toc.yml, but was not built"]

@@ -143,3 +143,15 @@ def test_the_default_directory_is_here(tmp_path, monkeypatch):
     monkeypatch.delenv("MFCORE_FIGURES")
     monkeypatch.chdir(tmp_path)
     assert figures.directory() == tmp_path / "figures"
+
+
+def test_a_markdown_table_has_a_line_a_row_and_cells_without_breaks():
+    table = figures.markdown_table(["kernel", "gain"], [["ReLU", "4.8"], ["|x|", "of\n  two lines"]])
+    assert table.splitlines() == [
+        "| kernel | gain |",
+        "| --- | --- |",
+        "| ReLU | 4.8 |",
+        "| \\|x\\| | of two lines |",
+    ]
+    with pytest.raises(ValueError, match="a row of 1 cells for 2 columns"):
+        figures.markdown_table(["kernel", "gain"], [["ReLU"]])

@@ -55,6 +55,7 @@ SCRIPT_FETCH = re.compile(
 MACHINE_NAME = re.compile(
     r"[0-9a-f]{16,}|^\S+\.(?:png|svg|jpe?g|gif|webp)$|^<?Figure size|^_images/", re.IGNORECASE
 )
+UNREAD = re.compile(r"\{(?:glue|eq|numref|ref|doc|cite)(?::\w+)?\}|\|\s*[-\u2013\u2014]+\s*\|")
 SHORTEST_ALT = 15  # characters; fewer say nothing
 
 
@@ -150,6 +151,20 @@ def silent_pictures(site: Path) -> list[str]:
     return sorted(set(faults))
 
 
+def unread_markup(site: Path) -> list[str]:
+    """Roles and tables of the source that stand on a page as letters, outside code."""
+    faults = []
+    for page in pages(site):
+        for article in parsed(page).select("article, main"):
+            texts = article.find_all(string=UNREAD)
+            faults += [
+                f"{page.relative_to(site)}: markup not read in {str(text).strip()[:70]!r}"
+                for text in texts
+                if not text.find_parent(["pre", "code", "script", "style"])
+            ]
+    return sorted(set(faults))
+
+
 def missing_pages(site: Path, toc: Path = ROOT / "_toc.yml") -> list[str]:
     """Pages of the table of contents that are not there or have no heading."""
     content = yaml.safe_load(toc.read_text(encoding="utf-8"))
@@ -200,7 +215,7 @@ def record_faults(figures: Path, name: str) -> list[str]:
     return faults
 
 
-CHECKS = (outside_requests, broken_links, silent_pictures, missing_pages, incomplete_figures)
+CHECKS = (outside_requests, broken_links, silent_pictures, unread_markup, missing_pages, incomplete_figures)
 
 
 def main(site: Path) -> int:
