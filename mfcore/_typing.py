@@ -6,6 +6,6 @@ Shapes are checked at run time in the tests and notebooks (jaxtyping with bearty
 elsewhere.
 """
 
-from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Complex, Float, Int, PRNGKeyArray, PyTree, Shaped
 
-__all__ = ["Array", "Bool", "Complex", "Float", "Int", "PRNGKeyArray", "Shaped"]
+__all__ = ["Array", "Bool", "Complex", "Float", "Int", "PRNGKeyArray", "PyTree", "Shaped"]

@@ -71,7 +71,7 @@ def test_a_module_on_no_floor_fails(tree):
     ("module", "line", "contract"),
     [
         ("neighbours", "import matplotlib.pyplot", "Only figures draws"),
-        ("flows", "import neural_tangents", "Only kernels knows neural-tangents"),
+        ("flows", "import neural_tangents", "Only kernels and infinite_networks know neural-tangents"),
     ],
 )
 def test_a_library_with_one_importer_has_one(tree, module, line, contract):
