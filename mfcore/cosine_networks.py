@@ -36,13 +36,13 @@ class CosineNetwork(eqx.Module):
 class PeriodicCosineNetwork(eqx.Module):
     r"""phi(x) = A / sqrt(N) sum_i a_i cos(k_i x + b_i) on the torus, with integer frequencies k_i.
 
-    Integers have no gradient, so that `eqx.is_inexact_array` leaves a and b to be trained.
+    Integers and Python numbers have no gradient, so that `eqx.is_inexact_array` leaves a and b to be trained.
     """
 
     a: Float[Array, " width"]
     k: Int[Array, "width dim"]
     b: Float[Array, " width"]
-    amplitude: float = eqx.field(static=True)
+    amplitude: Float[Array, "..."] | float
 
     def __call__(self, x: Float[Array, " dim"]) -> Float[Array, ""]:
         return _last_layer(self, self.features(x))

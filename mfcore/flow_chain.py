@@ -28,7 +28,18 @@ Force = Callable[[Field], Field]
 def independent_networks(key: PRNGKeyArray, dim: int, width: int, length: float) -> PeriodicCosineNetwork:
     """A network for each independent component (2.19), stacked along the first axis of every array."""
     keys = jax.random.split(key, dim * (dim + 1) // 2)
-    return eqx.filter_vmap(lambda k: periodic_cosine_network(k, dim, width, length))(keys)
+    networks = eqx.filter_vmap(lambda k: periodic_cosine_network(k, dim, width, length))(keys)
+    return eqx.tree_at(lambda n: n.amplitude, networks, jnp.full(len(keys), networks.amplitude))
+
+
+def neurons(networks: PeriodicCosineNetwork, first: int, width: int) -> PeriodicCosineNetwork:
+    """Networks made of `width` neurons of wider ones, from `first` on. Disjoint choices are independent."""
+    most = networks.a.shape[-1]
+    if not 0 <= first < first + width <= most:
+        raise ValueError(f"neurons {first} to {first + width} of networks that have {most}")
+    chosen = slice(first, first + width)
+    arrays = [networks.a[..., chosen], networks.k[..., chosen, :], networks.b[..., chosen]]
+    return eqx.tree_at(lambda n: [n.a, n.k, n.b], networks, arrays)
 
 
 def on_grid(network: PeriodicCosineNetwork, side: int, highest: int) -> Field:

@@ -471,8 +471,8 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ('"svg.hashsalt": "mfcore", ', "", "figures::the_same_drawing_gives_the_same_bytes"),
         ('fig.set_layout_engine("none")', "pass", "figures::the_same_drawing_gives_the_same_bytes"),
         (
-            "_darkened(light))",
-            "light)",
+            "_darkened(light)}",
+            "light}",
             "figures::the_dark_copy_differs_in_ink_alone_and_neither_has_a_background",
         ),
         (
@@ -481,6 +481,25 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "figures::all_files_are_written_with_numbers_and_record",
         ),
         ("if bad and not missing_allowed:", "if False:", "figures::missing_values_are_refused_unless_meant"),
+        (
+            "if k == still:",
+            "if k == 0:",
+            "figures::each_frame_is_drawn_in_both_themes_and_the_still_is_one_of_them",
+        ),
+        (
+            "        old.unlink()",
+            "        pass",
+            "figures::frames_of_an_earlier_run_go_and_those_of_another_figure_stay",
+        ),
+        (
+            'f"{name}-frame-[0-9][0-9]*.svg"',
+            'f"{name}*-frame-[0-9][0-9]*.svg"',
+            "figures::frames_of_an_earlier_run_go_and_those_of_another_figure_stay",
+        ),
+        ("    if moved:", "    if False:", "figures::frames_with_axes_elsewhere_are_refused"),
+        ("if len(places) != len(labels):", "if False:", "figures::labels_that_do_not_fit_are_refused"),
+        ("if not 0 <= still < len(labels):", "if False:", "figures::labels_that_do_not_fit_are_refused"),
+        ("if weight > MOST_BYTES:", "if False:", "figures::frames_that_are_too_heavy_are_refused"),
     ],
     "provenance.py": [
         (
@@ -555,6 +574,265 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "jnp.abs(roots - old).argmin(axis=0)",
             "jnp.abs(roots - old).argmax(axis=0)",
             "noise::solving_again_leaves_the_noised_coordinates_alone",
+        ),
+    ],
+    "cosine_networks.py": [
+        (
+            "        return jnp.cos(self.w @ x + self.b)",
+            "        return jnp.cos(self.w @ x) + jnp.cos(self.b)",
+            "cosine_networks::values_by_hand",
+            "cosine_networks::limits_of_the_cosine_net_by_monte_carlo",
+        ),
+        (
+            "        return jnp.cos(self.k @ x + self.b)",
+            "        return jnp.sin(self.k @ x + self.b)",
+            "cosine_networks::values_by_hand",
+        ),
+        (
+            "norm = self.sigma_b**2 + self.sigma_w**2 * jnp.dot(x, x) / x.shape[0]",
+            "norm = (self.sigma_b**2 + self.sigma_w**2 * jnp.dot(x, x) / x.shape[0]) / 2",
+            "cosine_networks::values_by_hand",
+            "cosine_networks::gauss_network_kernel_by_quadrature_and_monte_carlo",
+        ),
+        (
+            "return jnp.exp(self.w @ x + self.b - norm)",
+            "return jnp.exp(self.w @ x + self.b) / jnp.exp(norm)",
+            "cosine_networks::gauss_network_does_not_overflow_where_its_ratio_is_moderate",
+        ),
+        (
+            "weights = np.exp(-((length * integers) ** 2) / 2)",
+            "weights = np.exp(-((length * integers) ** 2))",
+            "cosine_networks::periodic_net_tends_to_the_wrapped_gaussian",
+            "cosine_networks::periodic_net_is_periodic_with_integers_of_the_discrete_gaussian",
+        ),
+        (
+            "** (dim / 2) * (2 / (1 + sigma_a**2)) ** 0.5",
+            "** (dim / 2) * 2**0.5",
+            "cosine_networks::periodic_net_tends_to_the_wrapped_gaussian",
+        ),
+        (
+            "return network.amplitude**2 * jnp.mean(network.features(x) * network.features(y))",
+            "return network.amplitude * jnp.mean(network.features(x) * network.features(y))",
+            "cosine_networks::last_layer_kernel_is_the_product_of_gradients",
+        ),
+        (
+            "+ network.a**2 * jnp.sin(u) * jnp.sin(v)",
+            "+ jnp.sin(u) * jnp.sin(v)",
+            "cosine_networks::periodic_kernel_is_that_of_the_arrays_with_gradients",
+        ),
+        (
+            "return amplitude**2 / 2 * jnp.exp(-(sigma_w**2) * jnp.sum((x - y) ** 2) / (2 * x.shape[0]))",
+            "return amplitude**2 / 2 * jnp.exp(-(sigma_w**2) * jnp.sum((x - y) ** 2) / 2)",
+            "cosine_networks::gaussian_kernel_by_quadrature_over_weight_and_bias",
+            "cosine_networks::gaussian_kernel_is_that_of_neural_tangents",
+        ),
+        (
+            "return 2 * gaussian_ntk(x, y, sigma_w, amplitude)",
+            "return gaussian_ntk(x, y, sigma_w, amplitude)",
+            "cosine_networks::gauss_network_kernel_by_quadrature_and_monte_carlo",
+        ),
+        (
+            "return (2 * (sigma_w / (2 * math.pi * dim) ** 0.5) ** dim) ** 0.5",
+            "return (2 * (sigma_w / (2 * math.pi * dim) ** 0.5) ** dim) ** 0.25",
+            "cosine_networks::normalising_amplitude_makes_the_integral_one",
+        ),
+        (
+            "    if length**2 < 2 * math.pi:",
+            "    if length**2 < 0:",
+            "cosine_networks::wrapped_gaussian_is_both_poisson_sums",
+        ),
+        (
+            "nearest = u - 2 * jnp.pi * jnp.round(u / (2 * jnp.pi))",
+            "nearest = u - 2 * jnp.pi * jnp.floor(u / (2 * jnp.pi)) + 30 * jnp.pi",
+            "cosine_networks::wrapped_gaussian_is_both_poisson_sums",
+        ),
+        (
+            "mixed = jnp.sum(u) * jnp.sum(v) - jnp.sum(u * v)",
+            "mixed = jnp.sum(u) * jnp.sum(v)",
+            "cosine_networks::limits_of_the_cosine_net_by_monte_carlo",
+            "cosine_networks::in_one_dimension_all_readings_agree_and_beyond_they_do_not",
+        ),
+        (
+            "return network.amplitude**2 * jnp.mean(jnp.sum(terms, axis=1))",
+            "return network.amplitude**2 * jnp.mean(terms)",
+            "cosine_networks::printed_kernels_are_those_of_the_printed_network",
+        ),
+        (
+            "return network.amplitude / network.a.shape[0] ** 0.5 * jnp.dot(network.a, features)",
+            "return network.amplitude / network.a.shape[0] * jnp.dot(network.a, features)",
+            "cosine_networks::values_by_hand",
+        ),
+        (
+            "        if not size > 0:",
+            "        if size < 0:",
+            "cosine_networks::sizes_that_are_not_positive_are_refused",
+        ),
+    ],
+    "networks.py": [
+        (
+            "a = x if layer == 0 else self.activation(x)",
+            "a = self.activation(x)",
+            "networks::a_perceptron_by_hand",
+        ),
+        (
+            "return self.sigma_w / w.shape[1] ** 0.5 * w, self.sigma_b * b",
+            "return self.sigma_w / w.shape[0] ** 0.5 * w, self.sigma_b * b",
+            "networks::a_perceptron_by_hand",
+            "networks::the_parameterisations_are_one_function_with_rescaled_gradients",
+        ),
+        (
+            "if self.parameterisation != where:",
+            "if where == 'standard':",
+            "networks::the_parameterisations_are_one_function_with_rescaled_gradients",
+        ),
+        (
+            "keys = jax.random.split(key, sizes[-1])",
+            "keys = jnp.stack([key] * sizes[-1])",
+            "networks::independent_nets_share_no_parameter",
+            "networks::independent_nets_are_perceptrons_of_the_same_kind",
+        ),
+        (
+            "return entries[np.maximum(number, number.T)]",
+            "return entries[number]",
+            "networks::symmetric_matrix_row_by_row",
+            "networks::torus_metric_is_background_plus_network_and_periodic",
+        ),
+        (
+            "self.components(jnp.concatenate([jnp.cos(x), jnp.sin(x)]))",
+            "self.components(jnp.concatenate([x, x]))",
+            "networks::torus_metric_is_background_plus_network_and_periodic",
+        ),
+        (
+            "return jnp.append(2 * x, pole * (1 - r2)) / (1 + r2)",
+            "return jnp.append(x, pole * (1 - r2)) / (1 + r2)",
+            "networks::charts_lie_on_the_sphere_and_agree",
+            "networks::the_round_metric_in_both_charts",
+        ),
+        (
+            "return x / jnp.sum(x**2)",
+            "return x / jnp.sqrt(jnp.sum(x**2))",
+            "networks::charts_lie_on_the_sphere_and_agree",
+            "networks::sphere_metric_is_one_tensor_field_and_measures_lengths_of_curves",
+        ),
+        (
+            "return jacobian.T @ self.ambient(stereographic(x, pole)) @ jacobian",
+            "return jacobian.T @ self.ambient(stereographic(x, 1.0)) @ jacobian",
+            "networks::sphere_metric_is_one_tensor_field_and_measures_lengths_of_curves",
+        ),
+    ],
+    "ntk.py": [
+        (
+            "fixed), x))(theta)",
+            "fixed), x))(2 * theta)",
+            "ntk::jacobian_by_finite_differences",
+        ),
+        (
+            'return jnp.einsum("ijp,klp->ijkl", at_x, at_y)',
+            'return jnp.einsum("ijp,klp->ijkl", at_y, at_x)',
+            "ntk::gram_tensor_is_the_kernel_of_each_pair",
+        ),
+        (
+            'return jnp.einsum("aijp,bklp->abijkl", at_x, at_y)',
+            'return jnp.einsum("aijp,bklp->abklij", at_x, at_y)',
+            "ntk::gram_tensor_is_the_kernel_of_each_pair",
+            "ntk::velocity_is_the_dense_sum_over_the_batch",
+            "ntk::against_neural_tangents",
+        ),
+        (
+            "tensor.transpose(0, 2, 3, 1, 4, 5)",
+            "tensor.transpose(0, 2, 3, 4, 5, 1)",
+            "ntk::gram_matrix_orders_rows_by_point_then_component",
+        ),
+        (
+            "kernel, at_x, at_x, at_y, at_y)",
+            "kernel, at_x, at_x, at_x, at_x)",
+            "ntk::each_index_pair_transforms_at_its_own_point",
+        ),
+        (
+            "return (gradient + gradient.T) / 2",
+            "return gradient",
+            "ntk::loss_derivative_is_symmetric_and_pairs_with_symmetric_changes",
+        ),
+        (
+            "pullback(weights[:, None, None] * derivatives)",
+            "pullback(derivatives)",
+            "ntk::velocity_is_the_dense_sum_over_the_batch",
+        ),
+        (
+            "return -velocity",
+            "return velocity",
+            "ntk::velocity_is_the_dense_sum_over_the_batch",
+            "ntk::velocity_is_what_gradient_descent_does",
+        ),
+    ],
+    "infinite_networks.py": [
+        (
+            "return jnp.concatenate([jnp.cos(x), jnp.sin(x)])",
+            "return jnp.concatenate([jnp.cos(x), jnp.sin(x / 2)])",
+            "infinite_networks::torus_embedding_is_periodic_and_by_hand",
+        ),
+        (
+            "if width < 1 or hidden_layers < 1:",
+            "if width < 0:",
+            "infinite_networks::a_network_without_neurons_is_refused",
+        ),
+        (
+            "W_std=output_std, b_std=None",
+            "W_std=output_std, b_std=bias_std",
+            "infinite_networks::network_is_the_formula",
+        ),
+        (
+            "] * hidden_layers",
+            "]",
+            "infinite_networks::hidden_layers_features_and_outputs_are_as_asked",
+        ),
+        (
+            "return jnp.asarray(kernels.ntk), jnp.asarray(kernels.nngp)",
+            "return jnp.asarray(kernels.nngp), jnp.asarray(kernels.ntk)",
+            "infinite_networks::infinite_kernels_are_the_gaussian_integrals",
+        ),
+        (
+            "kernel(x, y, parameters)",
+            "kernel(y, x, parameters)",
+            "infinite_networks::empirical_ntk_is_the_sum_over_parameters",
+        ),
+        (
+            "- target) ** 2) / 2",
+            "- target) ** 2)",
+            "infinite_networks::gradient_flow_is_many_small_steps_and_the_error_falls_with_the_tolerance",
+            "infinite_networks::parameters_of_the_linear_network_follow_the_flow_with_its_kernel",
+        ),
+        (
+            "rtol=tolerance, atol=tolerance",
+            "rtol=1e-9, atol=1e-9",
+            "infinite_networks::gradient_flow_is_many_small_steps_and_the_error_falls_with_the_tolerance",
+        ),
+        (
+            "modes.T @ (start_of_train - target)",
+            "modes.T @ (start_of_train + target)",
+            "infinite_networks::frozen_flow_is_the_matrix_exponential",
+        ),
+        (
+            "jnp.where(positive, rates, 1), t)",
+            "jnp.where(positive, rates, 1), 0)",
+            "infinite_networks::frozen_flow_drifts_where_the_train_points_never_move",
+        ),
+        (
+            "- cross - cross.T +",
+            "- cross +",
+            "infinite_networks::moments_are_those_of_random_starts_under_the_frozen_flow",
+            "infinite_networks::moments_are_those_of_neural_tangents",
+        ),
+        (
+            "weights @ nngp_of_train @ weights.T",
+            "weights @ ntk_of_train @ weights.T",
+            "infinite_networks::moments_are_those_of_random_starts_under_the_frozen_flow",
+            "infinite_networks::at_late_times_the_flow_interpolates_without_scatter",
+        ),
+        (
+            "learning_rate=target.size",
+            "learning_rate=len(target)",
+            "infinite_networks::moments_are_those_of_neural_tangents",
         ),
     ],
 }

@@ -110,6 +110,17 @@ def test_wide_networks_tend_to_the_frozen_flow_and_to_their_linearisation(key, s
     assert wide[0] < 0.2
 
 
+def test_neurons_are_those_of_the_wider_network(key):
+    wide = flow_chain.independent_networks(key, 2, 12, 0.5)
+    parts = [flow_chain.neurons(wide, first, 6) for first in (0, 6)]
+    # half the neurons, each with 1 / sqrt 6 in the place of 1 / sqrt 12
+    whole = flow_chain.metric_on_grid(wide, 32, 15)
+    found = sum(flow_chain.metric_on_grid(part, 32, 15) for part in parts) / 2**0.5
+    assert_allclose(found, whole, atol=1e-13)
+    with pytest.raises(ValueError, match="networks that have 12"):
+        flow_chain.neurons(wide, 8, 6)
+
+
 def test_modes_the_grid_cannot_hold_are_refused(key):
     network = cosine_networks.periodic_cosine_network(key, 2, 5, 0.5)
     with pytest.raises(ValueError, match="below side / 2"):
