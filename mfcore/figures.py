@@ -28,6 +28,8 @@ WIDTH, HEIGHT = 5.2, 3.6  # inches; text of 10 points stays above 9 pixels on a 
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 SUFFIXES = (".svg", "-dark.svg", ".pdf", ".png", ".csv", ".json")
+OF_ANOTHER = re.compile(r"-dark$|-frame-\d+$")  # endings that name a copy for dark pages, or a frame
+MOST_FRAMES, MOST_BYTES = 100, 3_000_000  # of one moving figure, both themes together
 
 
 def use_house_style() -> None:
@@ -85,18 +87,46 @@ def save(
     meant. The record is written last: where it is, the others are whole.
     """
     _check(name, data, missing_allowed)
-    where = directory()
     content = provenance.record(seed=seed, params=params, wall_time=wall_time)
-    table = provenance.write_csv(where / f"{name}.csv", data)
-    _freeze_layout(fig)
-    light = _drawing(fig, "svg")
-    provenance.write_bytes(where / f"{name}.svg", light)
-    provenance.write_bytes(where / f"{name}-dark.svg", _darkened(light))
-    provenance.write_bytes(where / f"{name}.pdf", _drawing(fig, "pdf"))
-    provenance.write_bytes(where / f"{name}.png", _drawing(fig, "png", dpi=300, facecolor="white"))
-    content = {"figure": name, "columns": list(data), "csv_sha256": provenance.sha256(table), **content}
-    provenance.write_json(where / f"{name}.json", content)
-    return content
+    return _write(name, data, _files(fig, name), content)
+
+
+def save_frames(
+    frames: Iterable[Figure],
+    name: str,
+    labels: Sequence[str],
+    data: Mapping[str, Any],
+    *,
+    still: int = 0,
+    seed: int | None,
+    params: Mapping[str, Any],
+    wall_time: float | None = None,
+    missing_allowed: bool = False,
+) -> dict[str, Any]:
+    """Write a figure with a slider: what `save` writes, of the frame `still`, and a drawing of each frame.
+
+    Files besides those of `save`: NAME-frame-00.svg, NAME-frame-00-dark.svg, NAME-frame-01.svg, ...
+    `frames` is best a generator that changes one figure in place and yields it for each frame: its axes stay
+    where the first frame has them. Set the limits of the axes and the place of the legend by hand, or they
+    jump. `labels`, one a frame, are plain text, shown and read out by the slider. `still`, counted from 0, is
+    what the page shows first, and all there is in print and without JavaScript.
+    """
+    _check(name, data, missing_allowed)
+    _check_labels(name, labels, still)
+    content = provenance.record(seed=seed, params=params, wall_time=wall_time)
+    files: dict[str, bytes] = {}
+    places = []
+    for k, fig in enumerate(frames):
+        if k == still:
+            files |= _files(fig, name)
+        files |= _pair(fig, f"{name}-frame-{k:02d}")
+        places.append([*fig.get_size_inches(), *(b for ax in fig.axes for b in ax.get_position(True).bounds)])
+    listed = [{"file": f"{name}-frame-{k:02d}.svg", "label": label} for k, label in enumerate(labels)]
+    weight = sum(len(drawing) for file, drawing in files.items() if file.startswith(f"{name}-frame-"))
+    _check_frames(name, labels, places, weight)
+    for old in directory().glob(f"{name}-frame-[0-9][0-9]*.svg"):  # an earlier run may have drawn more
+        old.unlink()
+    return _write(name, data, files, {"frames": listed, "frames_bytes": weight, "still": still, **content})
 
 
 def long_table(tables: Mapping[str, Mapping[str, Any]], label: str = "series") -> dict[str, list[Any]]:
@@ -132,10 +162,10 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 
 def _check(name: str, data: Mapping[str, Any], missing_allowed: bool) -> None:
-    if not NAME.fullmatch(name) or name.endswith("-dark"):
+    if not NAME.fullmatch(name) or OF_ANOTHER.search(name):
         raise ValueError(
             f"{name!r} cannot name a figure: use lower-case letters, digits and single dashes, as in "
-            "'fig-3-left', and no '-dark' at the end, which names the copy for dark pages."
+            "'fig-3-left', and neither '-dark' nor '-frame-1' at the end, which name copies and frames."
         )
     if not data or any(np.size(column) == 0 for column in data.values()):
         raise ValueError(f"figure {name!r} came without numbers; pass every number drawn as `data`.")
@@ -147,6 +177,60 @@ def _check(name: str, data: Mapping[str, Any], missing_allowed: bool) -> None:
                 f"column {column!r} of figure {name!r} has {bad} of {values.size} values NaN or infinite; "
                 "mend them, or say `missing_allowed=True` if they are meant."
             )
+
+
+def _check_labels(name: str, labels: Sequence[str], still: int) -> None:
+    if not 2 <= len(labels) <= MOST_FRAMES or not all(label.strip() for label in labels):
+        raise ValueError(
+            f"figure {name!r} has the labels {list(labels)}; give one to each frame, none of them empty, "
+            f"and 2 to {MOST_FRAMES} of them."
+        )
+    if not 0 <= still < len(labels):
+        raise ValueError(f"figure {name!r} has no frame {still}; `still` counts from 0 to {len(labels) - 1}.")
+
+
+def _check_frames(name: str, labels: Sequence[str], places: list[list[float]], weight: int) -> None:
+    if len(places) != len(labels):
+        raise ValueError(
+            f"figure {name!r} has {len(places)} frames and {len(labels)} labels; make one a frame."
+        )
+    first = places[0]
+    moved = [k for k, p in enumerate(places) if len(p) != len(first) or not np.allclose(p, first, atol=1e-3)]
+    if moved:
+        raise ValueError(
+            f"frames {moved} of figure {name!r} have other axes than frame 0, or the same ones elsewhere; "
+            "change one figure in place, and yield it for each frame."
+        )
+    if weight > MOST_BYTES:
+        raise ValueError(
+            f"the frames of figure {name!r} weigh {weight / 1e6:.1f} MB, light and dark together, over the "
+            f"limit of {MOST_BYTES / 1e6:.1f} MB; draw fewer frames or points, or rasterise what is dense."
+        )
+
+
+def _files(fig: Figure, name: str) -> dict[str, bytes]:
+    return {
+        **_pair(fig, name),
+        f"{name}.pdf": _drawing(fig, "pdf"),
+        f"{name}.png": _drawing(fig, "png", dpi=300, facecolor="white"),
+    }
+
+
+def _pair(fig: Figure, stem: str) -> dict[str, bytes]:
+    _freeze_layout(fig)
+    light = _drawing(fig, "svg")
+    return {f"{stem}.svg": light, f"{stem}-dark.svg": _darkened(light)}
+
+
+def _write(
+    name: str, data: Mapping[str, Any], files: Mapping[str, bytes], content: Mapping[str, Any]
+) -> dict[str, Any]:
+    table = provenance.write_csv(directory() / f"{name}.csv", data)
+    for file, drawing in files.items():
+        provenance.write_bytes(directory() / file, drawing)
+    written = {"figure": name, "columns": list(data), "csv_sha256": provenance.sha256(table), **content}
+    provenance.write_json(directory() / f"{name}.json", written)
+    return written
 
 
 def _freeze_layout(fig: Figure) -> None:

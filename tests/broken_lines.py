@@ -835,6 +835,75 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "infinite_networks::moments_are_those_of_neural_tangents",
         ),
     ],
+    "rotational_flows.py": [
+        (
+            "p**2 + 2 * grid.z * p * dp",
+            "p**2 + grid.z * p * dp",
+            "rotational_flows::curvatures_give_the_ricci_tensor_of_autodiff",
+        ),
+        (
+            "jnp.where(grid.pole, -grid.z * (grid.even @ gap) / 2,",
+            "jnp.where(grid.pole, grid.z * (grid.even @ gap) / 2,",
+            "rotational_flows::curvatures_give_the_ricci_tensor_of_autodiff",
+        ),
+        (
+            "grid.x * (grid.mean @ phi)",
+            "grid.x * phi[0]",
+            "rotational_flows::arclength_is_the_integral",
+        ),
+        (
+            "stretch = n * k.radial * density",
+            "stretch = k.radial * density",
+            "rotational_flows::round_spheres_shrink_at_the_exact_rate",
+        ),
+        (
+            "p_t = motion * psi_s -",
+            "p_t = -motion * psi_s -",
+            "rotational_flows::round_spheres_shrink_at_the_exact_rate",
+            "rotational_flows::the_gauge_does_not_matter",
+        ),
+        (
+            "(k.radial + (n - 1) * k.spherical + growth)",
+            "(k.radial + n * k.spherical + growth)",
+            "rotational_flows::area_of_every_sphere_falls_by_eight_pi",
+        ),
+        (
+            "(d @ jnp.log(u))) - 1)",
+            "(d @ jnp.log(u))) + 1)",
+            "rotational_flows::cigar_and_the_order_of_a_second_integrator",
+        ),
+        (
+            'gain in ((0, 1.0, 0), (2, 3.0, 6 * (carry == "transport")))',
+            'gain in ((0, 1.0, 0), (2, 3.0, 5 * (carry == "transport")))',
+            "rotational_flows::transport_smears_by_the_levi_civita_laplacian",
+        ),
+        (
+            "(degree * (degree + 2) - gain)",
+            "(degree * (degree + 1) - gain)",
+            "rotational_flows::smearing_in_the_frame_is_the_integral_over_the_group",
+        ),
+        (
+            "* np.pi / xi[-1] / np.max(w) - 2",
+            "* np.pi / xi[-1] / np.max(w) + 2",
+            "rotational_flows::transport_smears_by_the_levi_civita_laplacian",
+        ),
+        (
+            "components(2 * k.radial * g.radial,",
+            "components(k.radial * g.radial,",
+            "rotational_flows::smearing_keeps_the_round_sphere_and_its_rate",
+            "rotational_flows::narrow_smearing_is_hamiltons_flow_with_an_error_of_second_order",
+        ),
+        (
+            "return speed * jnp.concatenate([jnp.ones(1),",
+            "return speed * jnp.concatenate([2 * jnp.ones(1),",
+            "rotational_flows::the_clock_changes_when_and_not_what",
+        ),
+        (
+            'setattr(event, "terminal", True)',
+            'setattr(event, "terminal", False)',
+            "rotational_flows::an_end_is_met_and_reported",
+        ),
+    ],
 }
 
 

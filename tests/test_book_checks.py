@@ -159,6 +159,37 @@ def test_a_figure_without_one_of_its_files_is_found(site, suffix, spoil):
     assert f"figures/fig-a{suffix}" in fault
 
 
+@pytest.fixture
+def slider(site):
+    """The same site, its figure with two frames."""
+    files = [f"fig-a-frame-0{k}{suffix}" for suffix in (".svg", "-dark.svg") for k in range(2)]
+    for file in files:
+        (site / "figures" / file).write_text("<svg></svg>")
+    addresses = [f"../figures/{file}" for file in files]
+    frames = {"light": addresses[:2], "dark": addresses[2:], "labels": ["a", "b"]}
+    edit(site, "</figure>", f"<div data-frames='{json.dumps(frames)}'></div></figure>")
+    return site
+
+
+def test_a_slider_with_all_its_frames_has_no_faults(slider):
+    assert check_site.incomplete_figures(slider) == []
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("")], ids=["missing", "empty"])
+@pytest.mark.parametrize("file", ["fig-a-frame-01.svg", "fig-a-frame-00-dark.svg"])
+def test_a_slider_without_one_of_its_frames_is_found(slider, file, spoil):
+    spoil(slider / "figures" / file)
+    (fault,) = check_site.incomplete_figures(slider)
+    assert fault == f"chapters/one.html: the frame figures/{file} is missing or empty"
+
+
+@pytest.mark.parametrize("labels", [["a"], ["a", "b", "c"]])
+def test_a_slider_with_other_labels_than_frames_is_found(slider, labels):
+    edit(slider, '"labels": ["a", "b"]', f'"labels": {json.dumps(labels)}')
+    (fault,) = check_site.incomplete_figures(slider)
+    assert "a slider with [2, 2, " in fault
+
+
 def test_changed_numbers_and_a_short_record_are_found(site):
     (site / "figures" / "fig-a.csv").write_text("x\n2\n")
     assert "not those that the record was made for" in check_site.incomplete_figures(site)[0]

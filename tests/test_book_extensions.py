@@ -67,7 +67,7 @@ class Book:
         for suffix in SUFFIXES:
             (self.figures / f"{name}{suffix}").write_text(json.dumps(record) if suffix == ".json" else suffix)
 
-    def build(self, **environment):
+    def build(self, builder="html", **environment):
         """Build from scratch, as `make book` does; return whether it passed, and what it printed."""
         printed = io.StringIO()
         with pytest.MonkeyPatch.context() as patch, patch_docutils(), docutils_namespace():
@@ -77,9 +77,9 @@ class Book:
                 book = Sphinx(
                     self.root,
                     self.root,
-                    self.root / "_build" / "html",
+                    self.root / "_build" / builder,
                     self.root / "_build" / "doctrees",
-                    "html",
+                    builder,
                     confoverrides={"nitpicky": True},
                     status=None,
                     warning=printed,
@@ -244,6 +244,90 @@ def test_a_number_or_figure_on_two_pages_fails_the_build(given, card, message):
     assert message in printed
 
 
+# --- figures with frames --------------------------------------------------------------------------
+
+FRAMES = [{"file": f"fig-3-left-frame-0{k}.svg", "label": f"t = {k} & more"} for k in range(3)]
+FRAME_FILES = [f"fig-3-left-frame-0{k}{suffix}" for k in range(3) for suffix in (".svg", "-dark.svg")]
+
+
+@pytest.fixture
+def moving(given):
+    """The same book, its figure with three frames."""
+    conf = given.root / "conf.py"
+    conf.write_text(conf.read_text() + "extensions.append('figure_frames')\n")
+    given.figure("fig-3-left", {**RECORD, "frames": FRAMES, "still": 1})
+    for file in FRAME_FILES:
+        (given.figures / file).write_text(file)
+    given.page(
+        "sub/one", CARD.replace("{figure-card}", "{figure-frames}").replace(":alt:", ":slider: time\n:alt:")
+    )
+    return given
+
+
+def test_a_card_with_frames_has_a_slider_and_is_a_card_in_all_else(moving):
+    moving.page("aaa", "See {numref}`fig-3-left`.")
+    passed, printed = moving.build()
+    assert passed, printed
+    page = moving.html("sub/one")
+    (figure,) = page.select("figure#fig-3-left.figure-card.figure-frames")
+    assert [i["src"] for i in figure.select("img")] == [
+        "../figures/fig-3-left.svg",
+        "../figures/fig-3-left-dark.svg",
+    ]
+    assert figure.select_one("figcaption").get_text().startswith("Figure 3 (left). The gain against ")
+    (controls,) = figure.select(".figure-frames-slider")
+    assert json.loads(controls["data-frames"]) == {
+        "light": [f"../figures/fig-3-left-frame-0{k}.svg" for k in range(3)],
+        "dark": [f"../figures/fig-3-left-frame-0{k}-dark.svg" for k in range(3)],
+        "labels": [frame["label"] for frame in FRAMES],
+    }
+    slider = controls.select_one("input[type=range]")
+    said = {key: slider[key] for key in ("min", "max", "value", "aria-label", "aria-valuetext")}
+    assert said == {
+        "min": "0",
+        "max": "2",
+        "value": "1",
+        "aria-label": "time",
+        "aria-valuetext": "t = 1 & more",
+    }
+    assert controls.select_one("button")["aria-label"] == "Play: time"
+    assert controls.select_one(".figure-frames-label").get_text() == "t = 1 & more"
+    published = {p.name for p in (moving.root / "_build" / "html" / "figures").iterdir()}
+    assert published == {*FRAME_FILES, *(f"fig-3-left{suffix}" for suffix in SUFFIXES)}
+    scripts = [str(s.get("src")) for s in page.select("script[src]")]
+    assert any("frames.js" in script for script in scripts)
+    assert not any("frames.js" in str(s) for s in moving.html("aaa").select("script[src]"))
+
+
+@pytest.mark.parametrize("builder", ["text", "latex"])
+def test_without_scripts_a_card_with_frames_is_its_still(moving, builder):
+    (moving.figures / "fig-3-left.pdf").write_text("%PDF")
+    passed, printed = moving.build(builder)
+    assert passed, printed
+    (file,) = [
+        p
+        for p in (moving.root / "_build" / builder).rglob("*.t[ex][xt]*")
+        if "The gain against" in p.read_text()
+    ]
+    assert "frame-0" not in file.read_text()
+    assert "t = 1" not in file.read_text()
+
+
+@pytest.mark.parametrize("file", FRAME_FILES)
+def test_a_card_without_one_of_its_frames_fails_the_build(moving, file):
+    (moving.figures / file).unlink()
+    passed, printed = moving.build()
+    assert not passed
+    assert f"no notebook has written {file}" in printed
+
+
+def test_a_figure_without_frames_has_no_slider_and_fails_the_build(moving):
+    moving.figure("fig-3-left")
+    passed, printed = moving.build()
+    assert not passed
+    assert "figure 'fig-3-left' has no frames" in printed
+
+
 # --- execution ------------------------------------------------------------------------------------
 
 # Writes a figure with as many characters as the book has seen executions, and prints the same number.
@@ -310,6 +394,35 @@ def test_outputs_and_figures_are_kept_together_and_made_anew_together(live):
     assert shown(live) == ("xxyxxx", "xxyxxx")  # another profile
     assert live.build()[0]
     assert shown(live) == ("xxyxx", "xxyxx")  # and back, to its own outputs and figures
+
+
+MORE = """
+frames = ["fig-a-frame-00", "fig-a-frame-01"]
+for stem in frames:
+    for suffix in (".svg", "-dark.svg"):
+        (pathlib.Path(os.environ["MFCORE_FIGURES"]) / (stem + suffix)).write_text(log.read_text())
+record = {**RECORD, "frames": [{"file": stem + ".svg", "label": stem} for stem in frames], "still": 0}
+(pathlib.Path(os.environ["MFCORE_FIGURES"]) / "fig-a.json").write_text(json.dumps(record))"""
+
+
+def test_frames_are_kept_with_the_outputs_and_made_anew_when_one_is_lost(live):
+    live.notebook("one", f"import json\nRECORD = {RECORD!r}\n{draw()}\n{MORE}", card())
+    for _ in range(2):
+        passed, printed = live.build()
+        assert passed, printed
+        assert shown(live) == ("x", "x")  # kept
+        assert (live.root / "_build" / "html" / "figures" / "fig-a-frame-01-dark.svg").read_text() == "x"
+
+    kept = next(live.root.glob("_build/executed/*/figures"))
+    (kept / "fig-a-frame-01-dark.svg").unlink()
+    assert live.build()[0]
+    assert shown(live) == ("xx", "xx")
+    assert (kept / "fig-a-frame-01-dark.svg").read_text() == "xx"
+
+    live.notebook("one", draw(mark="y"), card())  # without frames: those of old go
+    assert live.build()[0]
+    assert shown(live) == ("xxy", "xxy")
+    assert not list(kept.glob("*-frame-*"))
 
 
 def test_a_failing_notebook_fails_the_build_every_time(live):

@@ -155,3 +155,105 @@ def test_a_markdown_table_has_a_line_a_row_and_cells_without_breaks():
     ]
     with pytest.raises(ValueError, match="a row of 1 cells for 2 columns"):
         figures.markdown_table(["kernel", "gain"], [["ReLU"]])
+
+
+# --- frames ---------------------------------------------------------------------------------------
+
+
+def moving(heights=(1.0, 2.0, 3.0), **options):
+    fig, axes = plt.subplots(**options)
+    axes.set(xlim=(0, 1), ylim=(0, 4))
+    (line,) = axes.plot([0, 1], [0, 0])
+    for height in heights:
+        line.set_ydata([0, height])
+        yield fig
+
+
+LABELS = ["t = 0", "t = 1/2", "t = 1"]
+
+
+def save_frames(frames=None, labels=LABELS, **options):
+    options = {"seed": 0, "params": {}, **options}
+    return figures.save_frames(moving() if frames is None else frames, "fig-a", labels, DATA, **options)
+
+
+def test_each_frame_is_drawn_in_both_themes_and_the_still_is_one_of_them(tmp_path):
+    record = save_frames(still=1)
+    stems = [f"fig-a-frame-0{k}" for k in range(3)]
+    expected = {"fig-a" + suffix for suffix in figures.SUFFIXES}
+    expected |= {stem + suffix for stem in stems for suffix in (".svg", "-dark.svg")}
+    assert {p.name for p in tmp_path.iterdir()} == expected
+    assert json.loads((tmp_path / "fig-a.json").read_text()) == record
+    assert [(f["file"], f["label"]) for f in record["frames"]] == list(
+        zip([f"{stem}.svg" for stem in stems], LABELS, strict=True)
+    )
+    drawings = [(tmp_path / f"{stem}.svg").read_bytes() for stem in stems]
+    assert len(set(drawings)) == 3
+    assert (tmp_path / "fig-a.svg").read_bytes() == drawings[1]
+    assert figures.INK not in (tmp_path / "fig-a-frame-02-dark.svg").read_text()
+    assert record["frames_bytes"] == sum(p.stat().st_size for p in tmp_path.glob("*-frame-*"))
+    assert (record["still"], record["columns"]) == (1, ["x", "y"])
+
+
+def test_frames_of_an_earlier_run_go_and_those_of_another_figure_stay(tmp_path):
+    save_frames()
+    figures.save_frames(moving(), "fig-a-b", LABELS, DATA, seed=0, params={})
+    save_frames(moving((1.0, 2.0)), LABELS[:2])
+    assert len(list(tmp_path.glob("fig-a-frame-*"))) == 4
+    assert len(list(tmp_path.glob("fig-a-b-frame-*"))) == 6
+
+
+def test_axes_stand_still_and_the_bytes_are_the_same_again(tmp_path):
+    save_frames()
+    first = {p.name: p.read_bytes() for p in tmp_path.glob("*.svg")}
+    axes = [re.findall(r'<g id="patch_2">\s*<path d="([^"]+)"', text.decode()) for text in first.values()]
+    assert all(len(found) == 1 and found == axes[0] for found in axes)
+    save_frames()
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("*.svg")} == first
+
+
+@pytest.mark.parametrize(
+    "other", [{"figsize": (4, 3)}, {"subplot_kw": {"ylabel": "two\nlines"}}, {"ncols": 2}]
+)
+def test_frames_with_axes_elsewhere_are_refused(tmp_path, other):
+    def two_figures():
+        yield from moving((1.0,))
+        fig, axes = plt.subplots(**other)
+        np.ravel(axes)[0].plot([0, 1], [0, 1e6])
+        yield fig
+
+    with pytest.raises(ValueError, match=r"frames \[1\] of figure 'fig-a' have other axes"):
+        save_frames(two_figures(), LABELS[:2])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "still", "message"),
+    [
+        (LABELS[:2], 0, "3 frames and 2 labels"),
+        ([*LABELS, "t = 2"], 0, "3 frames and 4 labels"),
+        (LABELS[:1], 0, "2 to 100 of them"),
+        (["a", " ", "c"], 0, "none of them empty"),
+        (LABELS, 3, "no frame 3; `still` counts from 0 to 2"),
+        (LABELS, -1, "no frame -1"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(tmp_path, labels, still, message):
+    with pytest.raises(ValueError, match=message):
+        save_frames(labels=labels, still=still)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frames_that_are_too_heavy_are_refused(monkeypatch):
+    light = save_frames()["frames_bytes"]
+    monkeypatch.setattr(figures, "MOST_BYTES", light)
+    save_frames()
+    monkeypatch.setattr(figures, "MOST_BYTES", light - 1)
+    with pytest.raises(ValueError, match=r"weigh 0\.\d MB.*draw fewer frames"):
+        save_frames()
+
+
+@pytest.mark.parametrize("name", ["fig-frame-1", "fig-a-frame-00", "fig-frame-00-dark"])
+def test_a_name_that_is_that_of_a_frame_is_refused(name):
+    with pytest.raises(ValueError, match="name copies and frames"):
+        save(name)

@@ -3,7 +3,7 @@
 Each check takes the folder of the site and returns its faults, one line each. They read files and need no
 network: no page may ask for anything outside the site, every link and anchor inside it leads somewhere,
 every picture says in words what it shows, every page of the table of contents is there, every figure has
-all its files.
+all its files and frames.
 """
 
 import csv
@@ -196,6 +196,26 @@ def incomplete_figures(site: Path) -> list[str]:
         faults += [f"figure {name}: figures/{file} is missing or empty" for file in empty]
         if not empty:
             faults += [f"figure {name}: {fault}" for fault in record_faults(site / "figures", name)]
+    return faults + lost_frames(site)
+
+
+def lost_frames(site: Path) -> list[str]:
+    """Frames that a slider would ask for, and that are not there."""
+    faults = []
+    for page in pages(site):
+        for slider in parsed(page).select("[data-frames]"):
+            frames, where = json.loads(str(slider["data-frames"])), page.relative_to(site)
+            lists = [frames.get(key, []) for key in ("light", "dark", "labels")]
+            if len({len(entries) for entries in lists}) != 1 or len(lists[0]) < 2:
+                faults.append(
+                    f"{where}: a slider with {[len(entries) for entries in lists]} frames and labels"
+                )
+            files = [(page.parent / unquote(address)).resolve() for address in lists[0] + lists[1]]
+            faults += [
+                f"{where}: the frame figures/{file.name} is missing or empty"
+                for file in files
+                if not file.is_file() or not file.stat().st_size
+            ]
     return faults
 
 

@@ -27,6 +27,7 @@ from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
 FIGURE_SUFFIXES = (".svg", "-dark.svg", ".pdf", ".png", ".csv", ".json")
+FRAME_SUFFIXES = (".svg", "-dark.svg")
 SOURCES = ("mfcore/**/*.py", "requirements*.lock", "book/**/*.csv", "book/**/*.json", "book/**/*.npz")
 
 
@@ -44,6 +45,14 @@ def code_hash(notebook: Path) -> str:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
     return hashlib.sha256(json.dumps(["".join(source) for source in code]).encode()).hexdigest()
+
+
+def figure_files(figures: Path, name: str) -> list[str]:
+    """Names of all files of a figure: those that each figure has, and the frames in its record."""
+    record = figures / f"{name}.json"
+    frames = json.loads(record.read_text(encoding="utf-8")).get("frames", []) if record.exists() else []
+    stems = [Path(frame["file"]).stem for frame in frames]
+    return [f"{name}{s}" for s in FIGURE_SUFFIXES] + [f"{stem}{s}" for stem in stems for s in FRAME_SUFFIXES]
 
 
 class Ledger:
@@ -77,16 +86,15 @@ class Ledger:
 
     def holds(self, notebook: str, code: str) -> bool:
         entry = self.entries.get(notebook)
-        files = [
-            self.figures / f"{name}{s}" for name in (entry or {}).get("figures", []) for s in FIGURE_SUFFIXES
-        ]
+        names = (entry or {}).get("figures", [])
+        files = [self.figures / file for name in names for file in figure_files(self.figures, name)]
         return entry is not None and entry["code"] == code and all(file.exists() for file in files)
 
     def drop(self, notebook: str) -> None:
         """Forget outputs and figures of a notebook, so that it is executed."""
         for name in self.entries.pop(notebook, {}).get("figures", []):
-            for suffix in FIGURE_SUFFIXES:
-                (self.figures / f"{name}{suffix}").unlink(missing_ok=True)
+            for file in figure_files(self.figures, name):
+                (self.figures / file).unlink(missing_ok=True)
         self.write()
         cache = get_cache(self.cache)
         for stored in cache.list_cache_records():

@@ -16,6 +16,7 @@ change. What is not on disk when all pages are read fails the build.
 
 import json
 import os
+import re
 import shutil
 from html import escape
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from execution import FIGURE_SUFFIXES
+from execution import figure_files
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -33,6 +34,8 @@ from sphinx.util.osutil import relative_uri
 
 log = logging.getLogger(__name__)
 DOWNLOADS = {"SVG": ".svg", "PDF": ".pdf", "PNG": ".png", "CSV": ".csv", "JSON": ".json"}
+SIZE = re.compile(r'<svg\b[^>]*?\swidth="([0-9.]+)pt" height="([0-9.]+)pt"')
+PIXELS_PER_POINT = 4 / 3
 
 
 class card_drawing(nodes.General, nodes.Element):
@@ -103,10 +106,10 @@ def number(app: Sphinx, env: BuildEnvironment) -> list[str]:
                 if what in place:
                     raise ExtensionError(f"{what} stands twice: in {place[what]} and in {docname}")
                 place[what] = docname
-            missing = [s for s in FIGURE_SUFFIXES if not (directory() / f"{card['name']}{s}").exists()]
+            files = figure_files(directory(), card["name"])
+            missing = ", ".join(file for file in files if not (directory() / file).exists())
             if missing:
-                files = ", ".join(card["name"] + suffix for suffix in missing)
-                raise ExtensionError(f"{docname}: no notebook has written {files} (by mfcore.figures.save)")
+                raise ExtensionError(f"{docname}: no notebook has written {missing} (by mfcore.figures)")
     return []
 
 
@@ -122,8 +125,8 @@ def publish(app: Sphinx, exception: Exception | None) -> None:
     target.mkdir(exist_ok=True)
     for cards in cards_of(app.env).values():
         for card in cards:
-            for suffix in FIGURE_SUFFIXES:
-                shutil.copyfile(directory() / f"{card['name']}{suffix}", target / f"{card['name']}{suffix}")
+            for file in figure_files(directory(), card["name"]):
+                shutil.copyfile(directory() / file, target / file)
 
 
 # --- how a card is written ----------------------------------------------------------------------------------
@@ -137,10 +140,14 @@ def address(translator: Any, file: str) -> str:
 
 
 def drawing_html(self: Any, node: nodes.Element) -> None:
-    name, alt = node["name"], escape(node["alt"], quote=True)
+    name, alt, size = node["name"], escape(node["alt"], quote=True), ""
+    found = SIZE.search((directory() / f"{name}.svg").read_text(encoding="utf-8"))
+    if found:  # the browser keeps the room before it has the picture
+        width, height = (round(float(points) * PIXELS_PER_POINT) for points in found.groups())
+        size = f' width="{width}" height="{height}"'
     self.body.append(f'<a class="figure-card-drawing" href="{address(self, name + ".svg")}">')
     for theme, suffix in (("only-light", ".svg"), ("only-dark", "-dark.svg")):
-        self.body.append(f'<img class="{theme}" src="{address(self, name + suffix)}" alt="{alt}">')
+        self.body.append(f'<img class="{theme}" src="{address(self, name + suffix)}" alt="{alt}"{size}>')
     self.body.append("</a>\n")
     raise nodes.SkipNode
 
