@@ -904,6 +904,153 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "rotational_flows::an_end_is_met_and_reported",
         ),
     ],
+    "curvature.py": [
+        (
+            '(jnp.einsum("ijp->pij", dg) + jnp.einsum("jip->pij", dg) - dg) / 2',
+            '(jnp.einsum("ijp->pij", dg) + jnp.einsum("jip->pij", dg) - dg)',
+            "curvature::christoffel_keeps_the_metric_constant",
+        ),
+        (
+            '- jnp.einsum("mpq,qij->mpij", dg, gamma)',
+            '+ jnp.einsum("mpq,qij->mpij", dg, gamma)',
+            "curvature::ricci_is_a_tensor",
+        ),
+        (
+            '+ jnp.einsum("l,lij->ij", trace, gamma)',
+            '- jnp.einsum("l,lij->ij", trace, gamma)',
+            "curvature::divergence_of_ricci_is_half_the_slope_of_the_scalar_curvature",
+        ),
+        (
+            'return ddf - jnp.einsum("kij,k->ij", gamma, df)',
+            'return ddf + jnp.einsum("kij,k->ij", gamma, df)',
+            "curvature::hessian_along_a_geodesic_is_the_second_derivative",
+        ),
+    ],
+    "positive_matrices.py": [
+        (
+            'return jnp.einsum("ij,ji->", mixed, mixed).real',
+            'return jnp.einsum("ij,ij->", mixed, mixed).real',
+            "positive_matrices::the_trace_metric_on_two_by_two_matrices_is_a_line_times_a_hyperbolic_plane",
+        ),
+        (
+            "ratio = jnp.linalg.solve(root, half.conj().T)",
+            "ratio = jnp.linalg.solve(root, half.T)",
+            "positive_matrices::distance_is_the_norm_of_the_logarithm_and_does_not_depend_on_coordinates",
+        ),
+    ],
+    "torus.py": [
+        (
+            "return _multiply(field, dim, 1j * _wavevectors(field, dim))",
+            "return _multiply(field, dim, -1j * _wavevectors(field, dim))",
+            "torus::derivatives_of_resolved_waves_are_exact",
+        ),
+        (
+            "jnp.exp(-(length**2) * k2 / 2)",
+            "jnp.exp(-(length**2) * k2)",
+            "torus::smearing_is_convolution_with_a_sum_of_gaussian_images",
+        ),
+        (
+            "jnp.all(jnp.abs(k) <= highest, axis=-1)",
+            "jnp.all(jnp.abs(k) < highest, axis=-1)",
+            "torus::truncation_keeps_and_cuts_the_right_modes",
+        ),
+        (
+            "return (2 * jnp.pi) ** dim * jnp.mean(",
+            "return jnp.mean(",
+            "torus::integrals_against_bessel_functions",
+        ),
+        (
+            "return waves.at[:, highest].set(jnp.cos(x * highest))",
+            "return waves",
+            "torus::the_highest_mode_is_evaluated_as_a_cosine",
+        ),
+    ],
+    "perelman.py": [
+        (
+            "return jnp.linalg.slogdet(g)[1] / 2 - jnp.log(density)",
+            "return jnp.linalg.slogdet(g)[1] - jnp.log(density)",
+            "perelman::the_first_variation_is_the_gradient_tensor",
+        ),
+        (
+            'return scalar + jnp.einsum("...ij,...i,...j->...", inverse, dphi, dphi)',
+            'return scalar - jnp.einsum("...ij,...i,...j->...", inverse, dphi, dphi)',
+            "perelman::the_functional_of_a_flat_metric_is_the_dirichlet_energy_of_phi",
+        ),
+        (
+            "return torus.ricci(g, dim) + torus.hessian(",
+            "return torus.ricci(g, dim) - torus.hessian(",
+            "perelman::the_first_variation_is_the_gradient_tensor",
+        ),
+        (
+            "return 2 * torus.integral(square * density, dim)",
+            "return torus.integral(square * density, dim)",
+            "perelman::the_functional_grows_at_the_stated_speed",
+        ),
+    ],
+    "geometric_flows.py": [
+        (
+            "return -2 * torus.ricci(g, dim)",
+            "return -torus.ricci(g, dim)",
+            "geometric_flows::tensor_flows_keep_a_conformal_metric_conformal_and_follow_the_exact_solution",
+        ),
+        (
+            "return transport + turn + jnp.swapaxes(turn, -1, -2)",
+            "return transport + turn",
+            "geometric_flows::lie_derivative_is_the_rate_of_a_pullback",
+        ),
+        (
+            "return laplacian - scalar * u - drift",
+            "return laplacian - scalar * u + drift",
+            "geometric_flows::the_measure_of_perelmans_flow_is_kept",
+        ),
+        (
+            "return laplacian - scalar * u - drift",
+            "return laplacian + scalar * u - drift",
+            "geometric_flows::the_measure_of_perelmans_flow_is_kept",
+        ),
+        (
+            "moved = moved_by(drift - jax.vmap(",
+            "moved = moved_by(drift + jax.vmap(",
+            "geometric_flows::the_forward_flow_follows_the_solution_while_modes_are_few",
+        ),
+        (
+            "drift = jax.vmap(lambda g: -deturck_field(g, dim))(even)",
+            "drift = jax.vmap(lambda g: deturck_field(g, dim))(even)",
+            "geometric_flows::hamiltons_flow_is_deturcks_in_other_coordinates",
+        ),
+        (
+            "return torus.smear(laplacian, 2, length)",
+            "return laplacian",
+            "geometric_flows::small_ripples_of_the_conformal_flow_decay_at_the_smeared_rate",
+        ),
+    ],
+    "flow_chain.py": [
+        (
+            "* network.a * network.amplitude / width**0.5",
+            "* network.a * network.amplitude / width",
+            "flow_chain::fourier_sums_are_the_network_at_every_point",
+        ),
+        (
+            "return both / np.linalg.norm(both, axis=(1, 2), keepdims=True)",
+            "return both / both.max(axis=(1, 2), keepdims=True)",
+            "flow_chain::kernel_acts_on_symmetric_matrices_without_mixing",
+        ),
+        (
+            "cell = (2 * jnp.pi / side) ** dim",
+            "cell = 1.0",
+            "flow_chain::linearised_flow_is_the_flow_of_the_kernel_at_the_start",
+        ),
+        (
+            "return -torus.truncate(torus.smear(force(g), dim, length), dim, highest)",
+            "return -torus.truncate(force(g), dim, highest)",
+            "flow_chain::frozen_flow_damps_each_mode_at_its_own_rate",
+        ),
+        (
+            "networks.b[..., chosen]]",
+            "networks.b[..., :width]]",
+            "flow_chain::neurons_are_those_of_the_wider_network",
+        ),
+    ],
 }
 
 

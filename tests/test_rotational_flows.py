@@ -148,9 +148,16 @@ def test_cigar_and_the_order_of_a_second_integrator():
     def equal_steps(steps):
         term = diffrax.ODETerm(lambda _, u, grid: rf.plane_rate(u, grid))
         solution = diffrax.diffeqsolve(
-            term, diffrax.Kvaerno3(root_finder=newton), 0.0, 0.25, 0.25 / steps, cigar(0.0), grid, max_steps=100
+            term,
+            diffrax.Kvaerno3(root_finder=newton),
+            0.0,
+            0.25,
+            0.25 / steps,
+            cigar(0.0),
+            grid,
+            max_steps=100,
         )
-        return solution.ys[-1]
+        return jnp.asarray(solution.ys)[-1]
 
     error = [float(jnp.max(abs(equal_steps(n) - cigar(0.25)))) for n in (8.0, 16.0, 32.0)]
     assert_allclose(np.log2(np.divide(error[:-1], error[1:])), 3, atol=0.4)

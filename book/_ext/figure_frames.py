@@ -3,7 +3,7 @@
 ::
 
     :::{figure-frames} fig-name
-    :number: C24.1
+    :number: C2.4.1
     :alt: What the picture shows, for those who do not see it.
     :slider: time
 
