@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mfcore import curvature
-from mfcore._typing import Array, Float, Shaped
+from mfcore._typing import Array, Float
 
 
 def grid(side: int, dim: int) -> Float[Array, "*grid dim"]:
@@ -66,7 +66,8 @@ def evaluate(field: Float[Array, "..."], points: Float[Array, "*points dim"]) ->
     flat = points.reshape(-1, dim)
     transformed = jnp.fft.fftn(field, axes=range(dim)) / np.prod(field.shape[:dim])
     k = jnp.asarray(_wavenumbers(field.shape[0], keep_highest=True))
-    waves = [_waves(k, flat[:, axis]) for axis in range(dim)]
+    # Of the highest mode, its own partner -n/2, the grid knows the cosine alone: the real part below.
+    waves = [jnp.exp(1j * flat[:, axis, None] * k) for axis in range(dim)]
 
     def at(*wave: Array) -> Array:
         value = transformed
@@ -116,13 +117,6 @@ def _wavevectors(field: Array, dim: int, *, keep_highest: bool = False) -> Float
         raise ValueError(f"a field of shape {field.shape} has no grid of {dim} equal, even sides in front")
     line = _wavenumbers(shape[0], keep_highest=keep_highest)
     return jnp.stack(jnp.meshgrid(*[jnp.asarray(line)] * dim, indexing="ij"), axis=-1)
-
-
-def _waves(k: Float[Array, " side"], x: Float[Array, " points"]) -> Shaped[Array, "points side"]:
-    waves = jnp.exp(1j * x[:, None] * k)
-    # The highest mode is its own partner -n/2: of it, the grid knows the cosine alone.
-    highest = len(k) // 2
-    return waves.at[:, highest].set(jnp.cos(x * highest))
 
 
 def _multiply(field: Array, dim: int, symbol: Array) -> Array:

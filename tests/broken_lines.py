@@ -960,9 +960,9 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "torus::integrals_against_bessel_functions",
         ),
         (
-            "return waves.at[:, highest].set(jnp.cos(x * highest))",
-            "return waves",
-            "torus::the_highest_mode_is_evaluated_as_a_cosine",
+            "value = jnp.tensordot(w, value, axes=1)",
+            "value = jnp.tensordot(w.conj(), value, axes=1)",
+            "torus::evaluation_between_grid_points",
         ),
     ],
     "perelman.py": [
