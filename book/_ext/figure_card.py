@@ -9,8 +9,8 @@
     The caption, which may hold formulas and references.
     :::
 
-The number is the paper's, or one of ours that the paper has not (C2.1.1). A ``numref`` to the name prints it
-on any page. The files are published under ``figures/`` at the root of the site, where their names never
+The number is the paper's, or one of ours that the paper has not (C2.1.1). A ``numref`` to the name prints
+it on any page. The files are published under ``figures/`` at the root of the site, where their names never
 change. What is not on disk when all pages are read fails the build.
 """
 
