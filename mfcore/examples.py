@@ -6,7 +6,7 @@ from mfcore._typing import Array, Float
 
 
 def lopsided_metric(x: Float[Array, " dim"]) -> Float[Array, "dim dim"]:
-    """A positive definite metric on T^2 or T^3 without symmetry, within 30 percent of the flat one."""
+    """A metric on T^2 or T^3 without symmetry, with eigenvalues between 0.5 and 1.5."""
     diagonal = 1 + 0.1 * jnp.sin(jnp.roll(x, 1) - x + 0.3) + 0.1 * jnp.cos(x)
     across = 0.1 * jnp.sin(x[0] + x[-1]) + 0.05 * jnp.cos(x[0])
     return jnp.diag(diagonal) + across * (1 - jnp.eye(len(x)))

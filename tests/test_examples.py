@@ -14,7 +14,7 @@ def test_the_metric_is_one_and_has_no_symmetry(dim):
     g = jax.vmap(examples.lopsided_metric)(x)
     eigenvalues = np.linalg.eigvalsh(g)
     np.testing.assert_array_equal(g, np.swapaxes(g, 1, 2))
-    assert 0.6 < eigenvalues.min() < eigenvalues.max() < 1.6
+    assert 0.5 < eigenvalues.min() < eigenvalues.max() < 1.5
     # neither translations along an axis, nor reflection, nor exchange of the axes
     for moved in (x + 0.5 * jnp.eye(dim)[0], x + 0.5 * jnp.eye(dim)[-1], -x):
         assert np.abs(jax.vmap(examples.lopsided_metric)(moved) - g).max() > 0.05
