@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import traceback
 from pathlib import Path
@@ -423,6 +424,29 @@ def test_frames_are_kept_with_the_outputs_and_made_anew_when_one_is_lost(live):
     assert live.build()[0]
     assert shown(live) == ("xxy", "xxy")
     assert not list(kept.glob("*-frame-*"))
+
+
+WAIT = """import pathlib, time
+pathlib.Path("../{own}").touch()
+end = time.time() + 30
+while not pathlib.Path("../{other}").exists() and time.time() < end:
+    time.sleep(0.1)
+print("together" if time.time() < end else "alone")
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core runs one notebook at a time")
+def test_notebooks_are_executed_at_the_same_time_each_with_its_own_figures(live):
+    live.notebook("one", f"{WAIT.format(own='a', other='b')}\n{draw('fig-a')}", card("fig-a"))
+    live.notebook("two", f"{WAIT.format(own='b', other='a')}\n{draw('fig-b')}", card("fig-b", "2"))
+    passed, printed = live.build()
+    assert passed, printed
+    assert all("together" in live.html(f"notebooks/{name}").get_text() for name in ("one", "two"))
+    ledger = json.loads(next(live.root.glob("_build/executed/*/ledger.json")).read_text())
+    assert {name: entry["figures"] for name, entry in ledger.items()} == {
+        "notebooks/one": ["fig-a"],
+        "notebooks/two": ["fig-b"],
+    }
 
 
 def test_a_failing_notebook_fails_the_build_every_time(live):

@@ -9,23 +9,33 @@ files. So
   a figure is missing, or nothing is known, the outputs and figures of that notebook are dropped before the
   build.
 
-The figures on disk therefore are always those of the outputs on the page. ``MFCORE_FIGURES`` is set here,
-for the kernels to inherit.
+The figures on disk therefore are always those of the outputs on the page. Several notebooks are executed at a
+time, each with a ``MFCORE_FIGURES`` of its own; myst-nb then finds all of them in the cache.
 """
 
 import hashlib
 import json
 import os
 import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from docutils import nodes
+import nbformat
 from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
+from sphinx.util.logging import getLogger
 
+LOGGER = getLogger(__name__)
+LARGEST_NUMBER_AT_ONCE = 4  # notebooks; each may hold a few GB
 FIGURE_SUFFIXES = (".svg", "-dark.svg", ".pdf", ".png", ".csv", ".json")
 FRAME_SUFFIXES = (".svg", "-dark.svg")
 SOURCES = ("mfcore/**/*.py", "requirements*.lock", "book/**/*.csv", "book/**/*.json", "book/**/*.npz")
@@ -80,10 +90,6 @@ class Ledger:
         partial.write_text(json.dumps(self.entries, indent=1))
         partial.replace(self.file)
 
-    def stamps(self) -> dict[str, int]:
-        """Each figure by its record, which is written last, and when that was."""
-        return {path.stem: path.stat().st_mtime_ns for path in self.figures.glob("*.json")}
-
     def holds(self, notebook: str, code: str) -> bool:
         entry = self.entries.get(notebook)
         names = (entry or {}).get("figures", [])
@@ -101,19 +107,43 @@ class Ledger:
             if Path(str(stored.uri)) == self.root / f"{notebook}.ipynb":
                 cache.remove_cache(stored.pk)  # pyright: ignore[reportArgumentType]
 
-    def enter(self, notebook: str, code: str, before: dict[str, int]) -> None:
-        """Note what a notebook has just written, if it was executed."""
-        written = {name for name, stamp in self.stamps().items() if before.get(name) != stamp}
+    def enter(self, notebook: str, code: str, executed: "Executed", drawn: Path) -> None:
+        """Keep the outputs of a notebook, and the figures it has drawn in a directory of its own."""
+        figures = sorted(path.stem for path in drawn.glob("*.json"))
         for other in set(self.entries) - {notebook}:
-            twice = written & set(self.entries[other]["figures"])
+            twice = set(figures) & set(self.entries[other]["figures"])
             if twice:
                 self.drop(other)
                 raise ExtensionError(
                     f"figure {min(twice)!r} is written by two notebooks: {other} and {notebook}"
                 )
-        if written or notebook not in self.entries:
-            self.entries[notebook] = {"code": code, "figures": sorted(written)}
-            self.write()
+        for file in drawn.iterdir():
+            file.replace(self.figures / file.name)
+        uri = str(self.root / f"{notebook}.ipynb")
+        bundle = CacheBundleIn(executed.content, uri, data={"execution_seconds": executed.seconds})
+        get_cache(self.cache).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        self.entries[notebook] = {"code": code, "figures": figures}
+        self.write()
+
+
+class Executed(NamedTuple):
+    """A notebook with its outputs, and how long that took."""
+
+    content: nbformat.NotebookNode
+    seconds: float
+
+
+def execute(path: Path, figures: Path, timeout: int) -> Executed:
+    """Run a notebook in its own directory, with a directory of its own for its figures."""
+    figures.mkdir(parents=True, exist_ok=True)
+    content = nbformat.read(path, as_version=4)
+    # Timings would stand in the cells' metadata, and the cache would not know them again.
+    client = NotebookClient(
+        content, timeout=timeout, record_timing=False, resources={"metadata": {"path": str(path.parent)}}
+    )
+    start = time.perf_counter()
+    client.execute(env={**os.environ, "MFCORE_FIGURES": str(figures)})
+    return Executed(content, time.perf_counter() - start)
 
 
 class Execution:
@@ -121,7 +151,6 @@ class Execution:
 
     def __init__(self) -> None:
         self.ledger: Ledger | None = None
-        self.before: dict[str, int] = {}
 
     def place(self, app: Sphinx, config: Config) -> None:
         root = Path(app.confdir)
@@ -131,20 +160,41 @@ class Execution:
         self.ledger = Ledger(root, directory)
         self.ledger.prepare()
 
-    def before_reading(self, app: Sphinx, docname: str, content: list[str]) -> None:
-        assert self.ledger is not None
-        self.before = self.ledger.stamps()
-
-    def after_reading(self, app: Sphinx, doctree: nodes.document) -> None:
-        assert self.ledger is not None
-        path = self.ledger.root / f"{app.env.docname}.ipynb"
-        if path.exists():
-            self.ledger.enter(app.env.docname, code_hash(path), self.before)
+    def run_all(self, app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+        """Execute what is not known, several notebooks at a time: each keeps about one core busy."""
+        ledger = self.ledger
+        assert ledger is not None
+        paths = {name: ledger.root / f"{name}.ipynb" for name in docnames}
+        missing = [name for name, path in paths.items() if path.exists() and name not in ledger.entries]
+        if not missing or app.config.nb_execution_mode != "cache":
+            return
+        with (
+            tempfile.TemporaryDirectory(dir=ledger.figures.parent) as drawn,
+            ThreadPoolExecutor(min(LARGEST_NUMBER_AT_ONCE, os.cpu_count() or 1)) as pool,
+        ):
+            running = {
+                pool.submit(execute, paths[name], Path(drawn, name), app.config.nb_execution_timeout): (
+                    name,
+                    code_hash(paths[name]),
+                )
+                for name in missing
+            }
+            failed = []
+            for future in as_completed(running):
+                name, code = running[future]
+                try:
+                    executed = future.result()
+                except (CellExecutionError, CellTimeoutError) as error:
+                    failed.append(f"{name}: {error}")
+                    continue
+                ledger.enter(name, code, executed, Path(drawn, name))
+                LOGGER.info("%s: executed in %.0f seconds", name, executed.seconds)
+        if failed:
+            raise ExtensionError("\n".join(failed))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     execution = Execution()
     app.connect("config-inited", execution.place, priority=100)  # before myst-nb reads its configuration
-    app.connect("source-read", execution.before_reading)
-    app.connect("doctree-read", execution.after_reading)
+    app.connect("env-before-read-docs", execution.run_all)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
