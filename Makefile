@@ -6,6 +6,7 @@
 #   make pdf     the book as one PDF, by Chromium (after make book: the notebooks are not executed again)
 #   make lint    the first part of make test alone;  make format  puts the style right
 #   make broken-lines   break mfcore line by line, in a copy, and see the test that guards each line fail
+#   make full    the experiments: what is missing of every stored result in book/results (hours)
 #   make bench   speed and memory against stated baselines, as ratios in one run
 #   make lock    make the locks anew from pyproject.toml (needs uv)
 #   make clean   remove what was built;  make distclean  also the environments
@@ -33,7 +34,7 @@ unexport PIP_NO_DEPS PIP_REQUIRE_HASHES PIP_NO_BINARY PIP_ONLY_BINARY PIP_PLATFO
 unexport PIP_NO_BUILD_ISOLATION PIP_IGNORE_INSTALLED PIP_FORCE_REINSTALL PIP_CONFIG_SETTINGS PIP_BUILD_CONSTRAINT
 
 .DELETE_ON_ERROR:
-.PHONY: bench book test lint types unit notebooks newest-jax broken-lines lab pdf format lock clean distclean moved
+.PHONY: bench book full test lint types unit notebooks newest-jax broken-lines lab pdf format lock clean distclean moved
 .DEFAULT_GOAL := book
 
 define heading
@@ -88,6 +89,8 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(call heading,"test: unit tests")
 	$(BIN)/python -m pytest -q tests
+	$(call heading,"test: stored results")
+	$(BIN)/python -m mfcore results
 
 # nbval's own time limit is half an hour a cell, and a dead kernel is noticed only by it.
 notebooks: $(STAMP)
@@ -108,6 +111,10 @@ newest-jax: $(NEWEST)/.installed
 broken-lines: $(STAMP)
 	$(call heading,"broken lines: does a test fail for each?")
 	$(BIN)/python tests/broken_lines.py $(ROWS)
+
+full: $(STAMP)
+	$(call heading,"experiments")
+	for name in $$(cd mfcore/experiments && ls [a-z]*.py); do $(BIN)/python -m mfcore run $${name%.py} || exit 1; done
 
 bench: $(STAMP)
 	$(call heading,"benchmarks: ratios in one run")

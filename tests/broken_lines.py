@@ -539,6 +539,40 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ),
         ("allow_nan=False", "allow_nan=True", "provenance::complex_cells_and_json_nan_are_refused"),
     ],
+    "runner.py": [
+        (
+            "if old is None:",
+            "if True:",
+            "runner::a_finished_experiment_runs_nothing_again_and_a_longer_one_only_what_is_new",
+            "runner::a_chain_sees_its_own_past_and_goes_on_from_it",
+            "runner::a_killed_run_goes_on_without_losing_or_repeating_a_finished_trial",
+        ),
+        (
+            "except FAILURES as error:",
+            "except KeyboardInterrupt as error:",
+            "runner::results_come_back_as_they_went_in_failures_too",
+        ),
+        (
+            'if results.provenance["code"] == version:',
+            "if True:",
+            "runner::changed_code_runs_everything_again",
+        ),
+    ],
+    "stored_results.py": [
+        (
+            "provenance.sha256(arrays) != content",
+            "False and content",
+            "runner::arrays_that_are_not_those_of_the_record_are_refused",
+        ),
+    ],
+    "code_version.py": [
+        (
+            " and token.start[0] not in left_out",
+            "",
+            "code_version::it_changes_with_the_code_and_with_nothing_else",
+        ),
+        ("waiting.extend(", "list(", "code_version::it_changes_with_the_code_and_with_nothing_else"),
+    ],
     "profile.py": [
         ("if name not in PROFILES:", "if False:", "profile::an_unknown_profile_is_refused"),
         ('or "paper"', 'or "quick"', "profile::the_paper_is_the_default"),
