@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ from mfcore.sampling import Sample, fubini_study_pullback, random_points, random
 
 POINTS = 100_000
 TRAIN = 1_000
+WIDE = 2.0  # sigma of the Gaussian exp(-(sigma d)^2) of the products
+PRODUCT_ROWS = 100  # of a product that are compared
 REPEATS = 3
 
 Numbers = dict[str, Any]
@@ -115,6 +117,102 @@ def flow_dense() -> Numbers:
     return {"seconds": min(times), "value": _value(step(tensor, g))}
 
 
+def product_mfcore() -> Numbers:
+    """The whole kernel at all points applied to 9 components, in single precision, by mfcore."""
+    from mfcore.kernel_products import gaussian, of_distance
+
+    z, v = _product_input()
+    kernel = of_distance(gaussian, z, z, WIDE)
+    jax.block_until_ready(kernel @ v)
+    times = [_seconds(lambda: jax.block_until_ready(kernel @ v))[0] for _ in range(2)]
+    return {"seconds": min(times), "value": np.asarray(kernel @ v)[:PRODUCT_ROWS].tolist()}
+
+
+def product_numpy() -> Numbers:
+    """The same tiles of the same kernel by NumPy: BLAS products, numpy.exp and numpy.arcsin.
+
+    A tenth of the rows is measured, and its time taken ten times.
+    """
+    from mfcore.kernel_products import COLUMNS, ROWS
+
+    z, v = (np.asarray(a) for a in _product_input())
+    w, rows = (z / np.linalg.norm(z, axis=1, keepdims=True)), POINTS // 10
+    seconds, value = _seconds(lambda: _numpy_product(w[:rows], w, v.astype(np.float32), ROWS, COLUMNS))
+    return {"seconds": 10 * seconds, "value": value[:PRODUCT_ROWS].tolist()}
+
+
+def _numpy_product(x: np.ndarray, y: np.ndarray, v: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    total = np.zeros((len(x), v.shape[1]), np.float32)
+    for i in range(0, len(x), rows):
+        for j in range(0, len(y), columns):
+            cosine = np.abs(x[i : i + rows] @ y[j : j + columns].conj().T)
+            sine = np.sqrt(np.maximum(1 - cosine**2, 0))
+            kernel = np.exp(np.float32(-(WIDE**2)) * np.arcsin(sine) ** 2)
+            total[i : i + rows] += kernel @ v[j : j + columns]
+    return total
+
+
+def _product_input() -> tuple[jax.Array, jax.Array]:
+    z = random_points_in_patch(jax.random.key(0), Dwork(), POINTS).sample.z
+    return z.astype(jnp.complex64), jax.random.normal(jax.random.key(1), (POINTS, 9), jnp.float32)
+
+
+def flow_matrix_free() -> Numbers:
+    """The flow of the squared loss to a tenth of it, with products in blocks; compiling is in the time."""
+    from mfcore.energies import squared
+    from mfcore.flows import kernel_flow
+    from mfcore.kernel_products import gaussian, of_distance
+
+    sample, start, kappa = _library_start()
+    kernel = of_distance(gaussian, sample.z, sample.z, WIDE)
+    seconds, flow = _seconds(
+        lambda: kernel_flow(kernel, start, sample.omega, kappa, loss=squared, goal=0.1, largest_change=0.02)
+    )
+    return {"seconds": seconds, "time": flow.time, "value": _value(flow.metric)}
+
+
+def flow_of_library() -> Numbers:
+    """The same flow for the same time by neural_tangents.predict.gradient_descent; compiling in the time."""
+    from mfcore.energies import volume_ratio
+    from mfcore.kernels import distance_matrix, relu_ntk_by_library
+
+    until = flow_matrix_free()["time"]
+    sample, start, kappa = _library_start()
+    # mfcore brings the library in without TensorFlow, which it asks for and does not need.
+    relu_ntk_by_library(jnp.ones((1, 2)), jnp.ones((1, 2)), 1.0, 1.0)
+    from neural_tangents import predict
+
+    def metric(f: jax.Array) -> jax.Array:
+        # Frobenius-orthonormal coordinates, in which the kernel is the identity on 9 components.
+        off = jax.lax.complex(f[3:6], f[6:]) / 2**0.5
+        upper = jnp.zeros((3, 3), complex).at[jnp.triu_indices(3, 1)].set(off)
+        return jnp.diag(f[:3]) + upper + upper.conj().T
+
+    def loss(f: jax.Array, _: jax.Array) -> jax.Array:
+        eta = jax.vmap(volume_ratio)(jax.vmap(metric)(f), sample.omega) / kappa
+        return jnp.sum((eta - 1) ** 2)
+
+    rows, columns = jnp.triu_indices(3, 1)
+    off = start[:, rows, columns] * 2**0.5
+    f = jnp.concatenate([jnp.diagonal(start, axis1=1, axis2=2).real, off.real, off.imag], axis=1)
+
+    def run() -> jax.Array:
+        matrix = jnp.exp(-((WIDE * distance_matrix(sample.z, sample.z)) ** 2))
+        flow: Any = predict.gradient_descent(cast("Any", loss), matrix, f)
+        return jax.block_until_ready(jax.vmap(metric)(flow(until, f)))
+
+    seconds, g = _seconds(run)
+    return {"seconds": seconds, "value": _value(g)}
+
+
+def _library_start() -> tuple[Sample, jax.Array, float]:
+    from mfcore.hypersurface import fubini_study_volume, omega_volume
+
+    sample = random_points_in_patch(jax.random.key(0), Dwork(), TRAIN).sample
+    kappa = fubini_study_volume(Dwork()) / omega_volume(Dwork())
+    return sample, fubini_study_pullback(sample), kappa
+
+
 def _flow_start() -> tuple[jax.Array, jax.Array, jax.Array, float]:
     from mfcore.kernels import distance_matrix, laplace
 
@@ -154,5 +252,5 @@ def _value(g: jax.Array) -> list[float]:
 MEASUREMENTS = {
     name: function
     for name, function in list(globals().items())
-    if name.startswith(("sampling_", "neighbours_", "flow_"))
+    if name.startswith(("sampling_", "neighbours_", "flow_", "product_"))
 }

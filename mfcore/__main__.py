@@ -1,4 +1,4 @@
-"""``python -m mfcore run NAME`` runs an experiment, ``python -m mfcore results`` lists them all."""
+"""``python -m mfcore run NAME`` runs an experiment, ``check NAME`` a part again, ``results`` lists all."""
 
 import argparse
 import sys
@@ -14,11 +14,17 @@ def main() -> int:
     run.add_argument("name", choices=experiments.names())
     run.add_argument("--scheduler", help="address of a Dask scheduler, such as tcp://host:8786")
     run.add_argument("--workers", type=int, help="processes on this machine; one a core by default")
+    check = commands.add_parser("check", help="run some stored trials again, and note that they agree")
+    check.add_argument("name", choices=experiments.names())
+    check.add_argument("--trials", type=int, default=20, help="how many, spread evenly")
     commands.add_parser("results", help="list the experiments, and whether their stored results are current")
     asked = parser.parse_args()
     if asked.command == "run":
         path = runner.run(experiments.named(asked.name), scheduler=asked.scheduler, workers=asked.workers)
         print(f"wrote {path}")
+    elif asked.command == "check":
+        path = runner.check(experiments.named(asked.name), asked.trials)
+        print(f"{asked.trials} trials agree; noted in {path}")
     else:
         for name in experiments.names():
             print(_line(name))

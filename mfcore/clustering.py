@@ -15,6 +15,7 @@ from mfcore._typing import Array, Float, Int, Shaped
 # From two sets of points to the matrix of their distances, [row in the first, row in the second].
 Distances = Callable[[Any, Any], Any]
 
+LINKAGES = ("average", "complete", "single")  # those that need distances alone
 ROWS = 1000  # of a matrix handled at a time: 80 MB beside 10,000 columns
 SYMMETRY = 1e-5  # allowed asymmetry, relative to the largest distance: single precision passes
 
@@ -32,13 +33,16 @@ class BlockDiagonality(NamedTuple):
 
 
 def full_clustering(
-    distance_matrix: Float[Array | np.ndarray, "points points"], n_clusters: int
+    distance_matrix: Float[Array | np.ndarray, "points points"], n_clusters: int, linkage: str = "average"
 ) -> Int[np.ndarray, " points"]:
-    """The label of each point: scikit-learn's agglomerative clustering with average linkage.
+    """The label of each point: scikit-learn's agglomerative clustering, by default with average linkage.
 
-    The two clusters with the smallest mean distance between their points are joined, again and again, until
-    ``n_clusters`` are left. Needs three times the memory of the matrix in float64 at the peak.
+    The two clusters with the smallest mean distance between their points (``linkage`` "complete": the largest
+    distance, "single": the smallest) are joined, again and again, until ``n_clusters`` are left. Needs three
+    times the memory of the matrix in float64 at the peak.
     """
+    if linkage not in LINKAGES:
+        raise ValueError(f"linkage {linkage!r}: give one of {', '.join(LINKAGES)}")
     matrix = _checked_matrix(distance_matrix)
     if not 1 <= n_clusters <= len(matrix):
         raise ValueError(
@@ -46,8 +50,43 @@ def full_clustering(
         )
     if len(matrix) == 1:
         return np.zeros(1, dtype=np.int64)
-    model = AgglomerativeClustering(n_clusters=n_clusters, metric="precomputed", linkage="average")
+    model = AgglomerativeClustering(n_clusters=n_clusters, metric="precomputed", linkage=linkage)
     return model.fit_predict(matrix).astype(np.int64)
+
+
+def ward_clustering(
+    points: Float[Array | np.ndarray, "points coordinates"], n_clusters: int
+) -> Int[np.ndarray, " points"]:
+    """The label of each point by Ward's rule: join the clusters that raise the spread within clusters least.
+
+    The spread is the sum of squared Euclidean distances to the clusters' means, so points need coordinates:
+    of P^n, `projective.chordal_embedding`. It makes clusters of even size, which average linkage does not.
+    """
+    if not 2 <= n_clusters <= len(points):
+        raise ValueError(
+            f"{n_clusters} clusters of {len(points)} points: ask for at least 2 and at most {len(points)}"
+        )
+    return AgglomerativeClustering(n_clusters=n_clusters).fit_predict(np.asarray(points)).astype(np.int64)
+
+
+def lost_mass(
+    kernel: Float[Array | np.ndarray, "points points"], labels: Int[np.ndarray, " points"]
+) -> float:
+    """The share of the kernel of all pairs of two points that pairs in different clusters hold.
+
+    This is what a flow loses that lets no cluster talk to another. For a constant kernel it is the share of
+    such pairs; the kernel of a point with itself, which no clustering can lose, does not count.
+    """
+    matrix = np.asarray(kernel)
+    _require_labels(labels, len(matrix))
+    everything = float(np.sum(matrix) - np.trace(matrix))
+    if matrix.shape != (len(labels), len(labels)) or not (matrix.min() >= 0 and everything > 0):
+        raise ValueError(
+            f"kernel of shape {matrix.shape}, from {matrix.min():g}, between different points {everything:g} "
+            "in all: need a square matrix without negative entries, not all zero off the diagonal"
+        )
+    inside = sum(float(np.sum(matrix[np.ix_(c, c)])) for c in _members(labels)) - float(np.trace(matrix))
+    return 1 - inside / everything
 
 
 def batch_clustering(

@@ -1,11 +1,13 @@
 r"""One step of a metric under a fixed kernel: implicit in the derivative of the loss, or explicit.
 
 What `mfcore.flows` iterates. An implicit step takes l'(eta) at its end and all else at its beginning, so that
-points that have reached eta = 1 stay there; `mfcore.proximal` solves for the end values.
+points that have reached eta = 1 stay there; `mfcore.proximal` solves for the end values. The kernel is a
+matrix, or anything that can be multiplied with vectors and bounded (`KernelOperator`).
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -13,19 +15,31 @@ import numpy as np
 
 from mfcore._typing import Array, Complex, Float
 from mfcore.energies import PointwiseLoss, loss_gradient, ratio_gradient, volume_ratio
-from mfcore.proximal import end_multipliers
+from mfcore.proximal import Coupling, end_multipliers
 
 BLOCK = 20  # steps between two looks at the progress bar and the stopping rule
 HALVINGS = 40  # of a step that breaks a rule, before the run counts as stuck
 
 
+@runtime_checkable
+class KernelOperator(Protocol):
+    """A kernel that is not stored as a matrix: products with vectors, and a bound on what they can do."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def __matmul__(self, v: Array, /) -> Array: ...
+    def coupling(self) -> Coupling: ...
+
+
 class Problem(NamedTuple):
-    kernel: Array
-    shared: Array  # the least entry, or 0: a constant kernel of this height drives all points alike
+    kernel: Array | KernelOperator
+    # The least entry of a matrix, or 0: a constant kernel of this height drives all points alike.
+    shared: Array | Coupling
     omega: Array
     kappa: Array
     largest_change: Array
     goal: Array  # the loss at which to stop
+    iterations: Array  # at most, to solve for the multipliers of a step
 
 
 class State(NamedTuple):
@@ -76,15 +90,14 @@ def _step(state: State, problem: Problem, loss: PointwiseLoss) -> State:
     def change(dg: Array) -> Array:
         return jnp.linalg.norm(root @ dg @ root.conj().mT, axis=(1, 2)).max()
 
-    # M_ab = Theta_ab tr(D_a D_b), the response of eta to the multipliers, is U U^T for the constant part of
-    # the kernel. Row sums of absolute values of the rest are, by Gershgorin, a diagonal that dominates it.
-    components = _orthonormal_components(direction)
-    rest = (problem.kernel - problem.shared) * (components @ components.T)
-    bound, modes = jnp.sum(jnp.abs(rest), axis=1), jnp.sqrt(problem.shared) * components
+    rest, bound, modes = _response(problem, _orthonormal_components(direction))
 
     def attempt(h: Array, s: Array) -> tuple[Array, State]:
         s = end_multipliers(
-            lambda s: h * (rest @ s), h * bound, jnp.sqrt(h) * modes, eta - 1, s, loss.dual_proximal
+            lambda s: h * rest(s),
+            h * bound,
+            jnp.sqrt(h) * modes,
+            *(eta - 1, s, loss.dual_proximal, problem.iterations),
         )
         dg = -h * fall(s)
         new = State(
@@ -117,6 +130,26 @@ def _step(state: State, problem: Problem, loss: PointwiseLoss) -> State:
     return jax.tree.map(lambda a, b: jnp.where(refused(trial), a, b), stuck, trial[2])
 
 
+def _response(problem: Problem, components: Array) -> tuple[Callable[[Array], Array], Array, Array]:
+    """M_ab = Theta_ab tr(D_a D_b), the response of eta to the multipliers, as R + U U^T: R, a bound of it, U.
+
+    ``components`` are the real ones of D, of which M = sum_c D_c Theta D_c.
+    """
+    if isinstance(problem.shared, Coupling):
+        factor, spread = problem.shared
+        modes = (factor[:, :, None] * components[:, None, :]).reshape(len(components), -1)
+
+        def rest_of_operator(s: Array) -> Array:
+            moved = problem.kernel @ (components * s[:, None])
+            return jnp.sum(components * moved, axis=1) - modes @ (modes.T @ s)
+
+        return rest_of_operator, spread * jnp.sum(components**2, axis=1), modes
+    rest = (problem.kernel - problem.shared) * (components @ components.T)
+    # Row sums of absolute values are, by Gershgorin, a diagonal that dominates.
+    bound, modes = jnp.sum(jnp.abs(rest), axis=1), jnp.sqrt(problem.shared) * components
+    return lambda s: rest @ s, bound, modes
+
+
 @partial(jax.jit, static_argnames="loss")
 def descend(state: State, problem: Problem, rate: Array | float, loss: PointwiseLoss) -> State:
     eta = eta_at(state.metric, problem.omega, problem.kappa)
@@ -139,15 +172,11 @@ def coupling_energy(state: State, problem: Problem) -> Array:
     return jnp.sum(_trace(field, smear(problem.kernel, field)))
 
 
-def smear(kernel: Float[Array, "points train"], field: Complex[Array, "train dim dim"]) -> Array:
-    # The kernel is real: one real product over 2 dim^2 columns, half the work of a complex one.
-    real, imag = jnp.split(kernel @ _real_columns(field), 2, axis=1)
-    return jax.lax.complex(real, imag).reshape(-1, *field.shape[1:])
-
-
-def _real_columns(field: Complex[Array, "points dim dim"]) -> Float[Array, "points columns"]:
-    flat = field.reshape(len(field), -1)
-    return jnp.concatenate([flat.real, flat.imag], axis=1)
+def smear(
+    kernel: Float[Array, "points train"] | KernelOperator, field: Complex[Array, "train dim dim"]
+) -> Complex[Array, "points dim dim"]:
+    """sum_b Theta(x_a, x_b) F_b for Hermitian F: the kernel is real, so that dim^2 real columns do."""
+    return _from_components(kernel @ _orthonormal_components(field), field.shape[-1])
 
 
 def eta_at(g: Array, omega: Array, kappa: Array | float) -> Array:
@@ -160,6 +189,15 @@ def _orthonormal_components(field: Complex[Array, "points dim dim"]) -> Float[Ar
     above = 2**0.5 * field[:, rows, columns]
     diagonal = jnp.diagonal(field, axis1=1, axis2=2).real
     return jnp.concatenate([diagonal, above.real, above.imag], axis=1)
+
+
+def _from_components(components: Float[Array, "points components"], dim: int) -> Array:
+    rows, columns = np.triu_indices(dim, k=1)
+    real, imag = jnp.split(components[:, dim:] / 2**0.5, 2, axis=1)
+    field = (
+        jnp.zeros((len(components), dim, dim), complex).at[:, rows, columns].set(jax.lax.complex(real, imag))
+    )
+    return field + field.conj().mT + jnp.eye(dim) * components[:, :dim, None]
 
 
 def _trace(a: Array, b: Array) -> Array:

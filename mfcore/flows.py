@@ -1,7 +1,8 @@
 r"""The flow of a metric under a fixed kernel, dg/dt = -sum_b Theta(x, x_b) dl/dg(x_b), paper (2.12).
 
 Theta_ijkl = delta_ik delta_jl Theta(x, x') mixes no components, so the kernel is one number a pair of points:
-memory is N^2, not 81 N^2. `kernel_flow` follows the flow, `gradient_descent` the paper's fixed rate. Both
+memory is N^2, not 81 N^2, and none where the kernel comes as products (`mfcore.kernel_products`,
+`mfcore.approximate_kernels`). `kernel_flow` follows the flow, `gradient_descent` the paper's fixed rate. Both
 return the accumulated corrections, from which `predict` gives the metric anywhere.
 """
 
@@ -16,6 +17,7 @@ from mfcore._typing import Array, Bool, Complex, Float
 from mfcore.energies import PointwiseLoss, absolute, loss_gradient
 from mfcore.flow_steps import (
     BLOCK,
+    KernelOperator,
     Problem,
     State,
     at_start,
@@ -25,6 +27,7 @@ from mfcore.flow_steps import (
     eta_at,
     smear,
 )
+from mfcore.proximal import ITERATIONS, Coupling
 
 
 class Flow(NamedTuple):
@@ -51,7 +54,7 @@ class Prediction(NamedTuple):
 
 
 def kernel_flow(
-    kernel: Float[Array, "train train"],
+    kernel: Float[Array, "train train"] | KernelOperator,
     start: Complex[Array, "train dim dim"],
     omega: Complex[Array, " train"],
     kappa: float,
@@ -60,6 +63,7 @@ def kernel_flow(
     largest_change: float = 0.05,
     max_steps: int = 1000,
     goal: float = 1e-12,
+    iterations: int = ITERATIONS,
 ) -> Flow:
     r"""Follow the flow from ``start`` by steps that are implicit in the derivative of the loss.
 
@@ -68,18 +72,18 @@ def kernel_flow(
     changes no metric by more than ``largest_change``, as |g^(-1/2) dg g^(-1/2)|, and must lower the loss. The
     run ends when the mean loss is ``goal`` of its start, when 20 steps lower it by under 1e-4 of itself, when
     no step lowers it (then the status says whether the kernel drives it uphill), or after ``max_steps``,
-    which count in twenties.
+    which count in twenties. Each trial of a step takes a product with the kernel, and at most ``iterations``
+    more to solve for l'; they start from the last step's, so that a few will do where products are dear.
     """
     _check(kernel, start, omega, kappa)
-    if not (largest_change > 0 and max_steps >= 1):
+    if not (largest_change > 0 and max_steps >= 1 and iterations >= 1):
         raise ValueError(
-            f"largest_change {largest_change!r}, max_steps {max_steps}: need a positive number and at least 1"
+            f"largest_change {largest_change!r}, max_steps {max_steps}, iterations {iterations}: need a "
+            "positive number and twice at least 1"
         )
     state = at_start(start, omega, kappa, loss)
-    shared = jnp.maximum(kernel.min(), 0)
-    problem = Problem(
-        kernel, shared, omega, jnp.asarray(kappa), jnp.asarray(largest_change), goal * state.loss
-    )
+    limits = (jnp.asarray(kappa), jnp.asarray(largest_change), goal * state.loss, jnp.asarray(iterations))
+    problem = Problem(kernel, _shared(kernel), omega, *limits)
     history, least = [np.asarray(state.loss)[None]], float(state.smallest)
     status = ""
     with tqdm(total=max_steps, desc="kernel flow", leave=False) as bar:
@@ -98,7 +102,7 @@ def kernel_flow(
 
 
 def gradient_descent(
-    kernel: Float[Array, "train train"],
+    kernel: Float[Array, "train train"] | KernelOperator,
     start: Complex[Array, "train dim dim"],
     omega: Complex[Array, " train"],
     kappa: float,
@@ -117,7 +121,8 @@ def gradient_descent(
         raise ValueError(
             f"learning_rate {learning_rate!r}, steps {steps}: need a positive number and at least 1"
         )
-    problem = Problem(kernel, jnp.array(0.0), omega, jnp.asarray(kappa), jnp.array(jnp.inf), jnp.array(0.0))
+    limits = (jnp.asarray(kappa), jnp.array(jnp.inf), jnp.array(0.0), jnp.array(0))
+    problem = Problem(kernel, jnp.array(0.0), omega, *limits)
     state = at_start(start, omega, kappa, loss)
     history, status = [float(state.loss)], f"took its {steps} steps"
     for step in range(1, steps + 1):
@@ -132,7 +137,9 @@ def gradient_descent(
 
 
 def predict(
-    kernel: Float[Array, "points train"], start: Complex[Array, "points dim dim"], flow: Flow
+    kernel: Float[Array, "points train"] | KernelOperator,
+    start: Complex[Array, "points dim dim"],
+    flow: Flow,
 ) -> Prediction:
     """g(x) = g_0(x) - sum_b Theta(x, x_b) A_b at points x with the rows of ``kernel``; nothing is clipped."""
     g = start - smear(kernel, flow.correction)
@@ -140,7 +147,7 @@ def predict(
 
 
 def velocity(
-    kernel: Float[Array, "points train"],
+    kernel: Float[Array, "points train"] | KernelOperator,
     g: Complex[Array, "train dim dim"],
     omega: Complex[Array, " train"],
     kappa: float,
@@ -149,6 +156,15 @@ def velocity(
     """dg/dt of (2.12) at the points of the kernel's rows, for the metric g at its columns."""
     eta = eta_at(g, omega, kappa)
     return -smear(kernel, jax.vmap(lambda g, eta: loss_gradient(g, eta, loss))(g, eta))
+
+
+def _shared(kernel: Array | KernelOperator) -> Array | Coupling:
+    if isinstance(kernel, KernelOperator):
+        coupling = kernel.coupling()
+        if not jnp.all(jnp.isfinite(coupling.spread)):
+            raise ValueError("the kernel holds NaN or infinity; mend the points it is made of")
+        return coupling
+    return jnp.maximum(kernel.min(), 0)
 
 
 def _flow(state: State, history: np.ndarray, status: str) -> Flow:
@@ -170,13 +186,14 @@ def _ended(state: State, before: float, least_at_start: float, problem: Problem)
     return ""
 
 
-def _check(kernel: Array, start: Array, omega: Array, kappa: float) -> None:
+def _check(kernel: Array | KernelOperator, start: Array, omega: Array, kappa: float) -> None:
     n = len(start)
     if kernel.shape != (n, n) or omega.shape != (n,):
         raise ValueError(
             f"kernel {kernel.shape} and Omega {omega.shape} for {n} train points: need {(n, n)} and {(n,)}"
         )
-    for name, field in (("kernel", kernel), ("start metric", start), ("Omega", omega)):
+    stored = {} if isinstance(kernel, KernelOperator) else {"kernel": kernel}
+    for name, field in (stored | {"start metric": start, "Omega": omega}).items():
         bad = int(jnp.sum(~jnp.isfinite(field)))
         if bad:
             raise ValueError(f"{bad} entries of the {name} are NaN or infinite; mend them before the flow")

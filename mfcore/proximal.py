@@ -6,17 +6,30 @@ kernels make M = U U^T + R with a large part U U^T of low rank; it is treated ex
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mfcore._typing import Array, Float
+from mfcore._typing import Array, Float, Int
 
 ITERATIONS = 40
 NEWTON_STEPS = 12
 ACCURACY = 1e-3  # of the largest multiplier
 
 DualProximal = Callable[[Array, Array], Array]
+
+
+class Coupling(NamedTuple):
+    r"""A symmetric kernel as F F^T + E with diag(spread) - E positive semidefinite; ``factor`` is F.
+
+    Then M_ab = Theta_ab tr(D_a D_b) = sum_c D_ac Theta_ab D_bc, over the real components c of D, is U U^T + R
+    with U = (F D_c)_c, and sum_c D_c (diag(spread) - E) D_c shows that spread_a |D_a|^2 dominates R: one
+    bound of the kernel serves every step.
+    """
+
+    factor: Float[Array, "points modes"]
+    spread: Float[Array, " points"]
 
 
 def end_multipliers(
@@ -26,13 +39,14 @@ def end_multipliers(
     excess: Float[Array, " points"],
     guess: Float[Array, " points"],
     dual_proximal: DualProximal,
+    iterations: Int[Array, ""] | int = ITERATIONS,
 ) -> Float[Array, " points"]:
     """The s that minimises s^T M s / 2 - s excess + l*(s), M = R + U U^T, by accelerated proximal steps.
 
     ``rest`` is s -> R s, R symmetric; ``bound`` the diagonal of a matrix that dominates R, such as the row
     sums of |R|; ``shared`` is U; ``dual_proximal`` maps x, p to argmin_s l*(s) + p (s - x)^2 / 2. For U = 0
-    and R = bound diagonal the first iterate is exact. It ends at `ACCURACY` or after `ITERATIONS`: the caller
-    checks what the step gains.
+    and R = bound diagonal the first iterate is exact. It ends at `ACCURACY` or after ``iterations``: the
+    caller checks what the step gains.
     """
     # Any larger diagonal dominates too; this floor keeps a vanishing rest, R = 0, from dividing by zero.
     scale = jnp.maximum(bound, 1e-6 * jnp.sum(shared**2, axis=1) + jnp.finfo(bound.dtype).tiny)
@@ -48,7 +62,7 @@ def end_multipliers(
         return new, ahead, modes, longer, jnp.abs(new - s).max() / jnp.abs(new).max(), count + 1
 
     start = (guess, guess, shared.T @ guess, jnp.array(1.0), jnp.array(jnp.inf), 0)
-    return jax.lax.while_loop(lambda t: (t[4] > ACCURACY) & (t[5] < ITERATIONS), iterate, start)[0]
+    return jax.lax.while_loop(lambda t: (t[4] > ACCURACY) & (t[5] < iterations), iterate, start)[0]
 
 
 def _with_shared_part(

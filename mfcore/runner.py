@@ -23,6 +23,8 @@ from mfcore.stored_results import (
     Params,
     Trial,
     Values,
+    agree,
+    note_check,
     packed,
     save,
     unpacked,
@@ -45,8 +47,9 @@ class Experiment(NamedTuple):
     """Trials, each a deterministic function of its parameters, in chains that do not wait for each other.
 
     Within a chain a trial may depend on those before it, as in a search. ``sample`` are the parameters of one
-    of the trials, cheap enough for the tests to compute again. ``total`` is the number of trials, for the
-    progress bar, where it is not one a chain.
+    of the trials, cheap enough for the tests to compute again, and compare but for the values ``varying``
+    names: times, memory, what rounding decides. ``total`` is the number of trials, for the progress bar,
+    where it is not one a chain.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Experiment(NamedTuple):
     chains: Mapping[str, Propose]
     sample: Params
     total: int | None = None
+    varying: tuple[str, ...] = ()
 
 
 def independent(*params: Params) -> dict[str, Propose]:
@@ -93,6 +97,24 @@ def run(
             provenance.write_bytes(folder / f"{chains.add(trial)}.npz", packed(trial))
             bar.update()
     return save(experiment.name, chains.trials(), version, stored)
+
+
+def check(experiment: Experiment, count: int, *, stored: Path = STORED) -> Path:
+    """Run ``count`` finished trials of its stored result again, by the present code; note that they agree.
+
+    For code that has changed without changing what it computes. The trials are spread evenly over all; one
+    that does not `agree` ends the check, and nothing is written.
+    """
+    name, results = experiment.name, load(experiment.name, stored)
+    done = [old for old in results.trials if old.status == "done"]
+    if not 1 <= count <= len(done):
+        raise ValueError(f"{count} of {len(done)} finished trials: choose from 1 to all of them")
+    chosen = [done[i] for i in np.linspace(0, len(done) - 1, count).astype(int)]
+    for old in tqdm(chosen, desc=f"checking {name}"):
+        again = perform(experiment.trial, old.chain, old.params)
+        if not agree(old, again, experiment.varying):
+            raise ValueError(f"{name}: the trial {old.params} gave {old.values}, and now {again.values}")
+    return note_check(results, count, stored)
 
 
 class _Chains:

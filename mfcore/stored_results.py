@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,6 +21,9 @@ STORED = PACKAGE.parent / "book" / "results"
 
 Params: TypeAlias = dict[str, Any]  # numbers, strings and truth values
 Values: TypeAlias = dict[str, Any]  # the same, and NumPy arrays
+
+LARGE = 1e5
+TOLERANCE = 1e-6  # of numbers computed again: another processor rounds otherwise, and long flows show it
 
 
 class Trial(NamedTuple):
@@ -82,9 +85,45 @@ def load(name: str, stored: Path = STORED) -> Results:
     return Results(name, trials, content["provenance"])
 
 
+def agree(old: Trial, new: Trial, varying: Sequence[str] = ()) -> bool:
+    """Whether two runs of a trial ended alike, their numbers equal within `TOLERANCE`, but for ``varying``.
+
+    Of numbers beyond `LARGE` only the power of ten must agree: they are gains down to rounding errors.
+    """
+    if old.status != new.status or old.values.keys() != new.values.keys():
+        return False
+    return all(_equal(old.values[k], value) for k, value in new.values.items() if k not in varying)
+
+
+def _equal(old: Any, new: Any) -> bool:
+    if isinstance(old, str) or np.shape(old) != np.shape(new):
+        return np.shape(old) == np.shape(new) and old == new
+    a, b = np.asarray(old, float), np.asarray(new, float)
+    large = np.minimum(np.abs(a), np.abs(b)) > LARGE
+    ratio = np.where(large, np.abs(b), 1) / np.where(large, np.abs(a), 1)
+    close = np.isclose(b, a, rtol=TOLERANCE, atol=1e-12, equal_nan=True)
+    return bool(np.all(np.where(large, np.abs(np.log10(ratio)) < 1, close)))
+
+
+def note_check(results: Results, count: int, stored: Path = STORED) -> Path:
+    """Add to a result that ``count`` of its trials, run again by the present code, agree."""
+    path = stored / f"{results.name}.json"
+    content = json.loads(path.read_text())
+    now = provenance.record(seed=None, params={})
+    content["provenance"]["checked"] = {
+        "code": code_version(f"experiments.{results.name}"),
+        "trials": count,
+        "date": now["date"],
+        "commit": now["commit"],
+    }
+    return provenance.write_json(path, content)
+
+
 def is_current(results: Results) -> bool:
-    """Whether the code that decides these results is still the code they were computed by."""
-    return results.provenance["code"] == code_version(f"experiments.{results.name}")
+    """Whether the code that decides these results is the code they were made by, or `runner.check`ed by."""
+    checked = results.provenance.get("checked", {})
+    known = (results.provenance["code"], checked.get("code"))
+    return code_version(f"experiments.{results.name}") in known
 
 
 def provenance_line(results: Results) -> str:
@@ -92,7 +131,12 @@ def provenance_line(results: Results) -> str:
     source, trials = results.provenance, results.trials
     failed = sum(trial.status != "done" for trial in trials)
     time_spent = sum(trial.seconds for trial in trials)
-    state = "" if is_current(results) else " **The code has changed since; the numbers may be out of date.**"
+    checked, state = source.get("checked"), ""
+    if not is_current(results):
+        state = " **The code has changed since; the numbers may be out of date.**"
+    elif checked:
+        when = checked["date"][:10]
+        state = f" *The code has changed since; {checked['trials']} trials run again on {when} agree.*"
     return (
         f"*Stored result `{results.name}`: {len(trials)} trials, {failed} of them failed; "
         f"{time_spent / 60:.0f} minutes of computing time on {source['device']['processor']}, "

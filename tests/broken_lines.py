@@ -68,6 +68,82 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "neighbours::neighbours_in_the_embedding_are_neighbours_on_projective_space",
         ),
     ],
+    "zonal.py": [
+        (
+            "up = (2 * k + a + 1) * ((2 * k + a + 2) * (2 * k + a) * t + a**2) * now",
+            "up = (2 * k + a + 1) * ((2 * k + a + 2) * (2 * k + a) * t - a**2) * now",
+            "zonal::zonal_functions_are_jacobi_polynomials",
+        ),
+        (
+            "return 4 * degree * (degree + n)",
+            "return degree * (degree + n)",
+            "zonal::they_are_eigenfunctions_of_the_radial_laplacian",
+            "zonal::heat_solves_the_heat_equation",
+        ),
+        (
+            "return (2 * degree + n) * binomial**2 / n",
+            "return (2 * degree + 1) * binomial**2 / n",
+            "zonal::multiplicities_fill_the_polynomials",
+        ),
+        (
+            "np.sin(r) ** (2 * n - 1) * np.cos(r) * (half * w)",
+            "np.sin(r) ** (2 * n - 1) * (half * w)",
+            "zonal::a_projector_has_one_eigenvalue_and_it_is_one",
+            "zonal::eigenvalues_are_means_over_random_pairs",
+        ),
+        (
+            "ends = gammaln(degree + n) + gammaln(1.5) - gammaln(degree + n + 1.5)",
+            "ends = gammaln(degree + 1) + gammaln(1.5) - gammaln(degree + n + 1.5)",
+            "zonal::a_slope_at_the_cut_locus_gives_the_tail_of_a_gaussian",
+        ),
+        (
+            "gammaln(n + 0.5) - gammaln(degree + n + 1.5)",
+            "gammaln(n + 1.5) - gammaln(degree + n + 1.5)",
+            "zonal::slopes_at_both_ends_give_the_tail_of_an_exponential",
+        ),
+    ],
+    "positive_kernels.py": [
+        (
+            "jnp.exp(-(jnp.sin(distance) ** 2)",
+            "jnp.exp(-(distance ** 2)",
+            "positive_kernels::no_eigenvalue_is_negative_where_the_gaussian_has_one",
+            "positive_kernels::chordal_gaussian_is_the_gaussian_of_the_embedding",
+        ),
+        (
+            "** -(smoothness + dim)",
+            "** -(smoothness + dim / 2)",
+            "positive_kernels::heat_and_matern_are_their_series",
+        ),
+        (
+            "time = _positive(length) ** 2 / 2",
+            "time = _positive(length) ** 2",
+            "positive_kernels::narrow_heat_and_matern_are_those_of_flat_space",
+        ),
+    ],
+    "cubic.py": [
+        (
+            "sign = np.where((slope * of_carlson.conj()).real > 0, 1, -1)",
+            "sign = 1",
+            "cubic::points_lie_on_the_curve_and_go_there_and_back",
+            "cubic::the_flat_coordinate_is_the_integral_of_omega_along_a_path",
+        ),
+        (
+            "x_plus_y, y_minus_x = np.full(u.shape, -12 + 0j), -4 * slope / 3",
+            "x_plus_y, y_minus_x = np.full(u.shape, -12 + 0j), 4 * slope / 3",
+            "cubic::points_lie_on_the_curve_and_go_there_and_back",
+        ),
+        (
+            "return u - miss / (np.abs(rate) ** 2 + np.abs(bend) ** 2)",
+            "return u",
+            "cubic::points_lie_on_the_curve_and_go_there_and_back",
+        ),
+        (
+            "math.gamma(1 / 3) ** 3 / (2 * 3**0.5 * math.pi)",
+            "math.gamma(1 / 3) ** 3 / (3**0.5 * math.pi)",
+            "cubic::the_period_is_the_integral_over_the_real_points",
+            "cubic::the_area_of_the_lattice_is_the_volume_of_omega",
+        ),
+    ],
     "hypersurface.py": [
         (
             "** n / n ** (n - 1)",
@@ -238,7 +314,57 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ("[z.real, z.imag]", "[z.imag, z.real]", "kernels::features_are_real_then_imaginary_parts"),
         ("if not length > 0", "if length < 0", "kernels::a_length_that_is_not_positive_is_refused"),
     ],
+    "tuning.py": [
+        (
+            "max(trial.value, self.penalty)",
+            "trial.value",
+            "tuning::a_failure_counts_as_the_penalty_and_no_end_is_worse",
+        ),
+        (
+            "mean >= mean[top] - deviation[top]",
+            "mean >= mean[top] - 2 * deviation[top]",
+            "tuning::the_surrogate_is_the_process_written_out_by_hand",
+        ),
+        (
+            "alpha=(search.noise / spread) ** 2",
+            "alpha=search.noise**2",
+            "tuning::the_surrogate_is_the_process_written_out_by_hand",
+        ),
+        (
+            "return drawn if any(params == dict(trial.params) for trial in done) else params",
+            "return params",
+            "tuning::no_place_is_tried_twice",
+        ),
+        (
+            " or len({search.value(trial) for trial in done}) == 1",
+            "",
+            "tuning::where_nothing_is_learned_the_next_trial_is_random_and_new",
+        ),
+    ],
+    "experiments/table_1.py": [
+        (
+            "g = g + h * velocity",
+            "g = g + rate * velocity",
+            "table_1::a_normalised_step_is_as_long_as_its_rate_and_along_the_flow",
+        ),
+        (
+            "return (n + 1) ** 0.5 * jnp.append(",
+            "return n**0.5 * jnp.append(",
+            "table_1::kernels_of_a_trial",
+        ),
+        (
+            "correction, time, least = correction + moved,",
+            "correction, time, least = moved,",
+            "table_1::corrections_give_the_metric_back_and_the_loss_falls",
+        ),
+        (
+            "FIXED if step == TRIALS else step - TRIALS",
+            "step - TRIALS",
+            "table_1::a_search_ends_with_its_best_trial_on_other_data",
+        ),
+    ],
     "proximal.py": [
+        ("(t[5] < iterations)", "(t[5] < ITERATIONS)", "proximal::it_ends_after_the_iterations_asked"),
         (
             "(excess - rest(ahead)) / scale",
             "(excess + rest(ahead)) / scale",
@@ -267,7 +393,130 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "proximal::it_compiles_and_ends_where_the_bound_is_zero",
         ),
     ],
+    "kernel_products.py": [
+        (
+            "return 1 + t * p",
+            "return 1 + 1.0001 * t * p",
+            "kernel_products::squared_distance_is_that_of_the_sine_to_rounding",
+        ),
+        (
+            "(jnp.pi / 2 - jnp.sqrt(t) * p) ** 2",
+            "(jnp.pi / 2 + jnp.sqrt(t) * p) ** 2",
+            "kernel_products::squared_distance_is_that_of_the_sine_to_rounding",
+        ),
+        ("1 - 2 * _dot(x, y)", "1 - _dot(x, y)", "kernel_products::products_are_those_of_the_dense_kernel"),
+        (
+            "w[:, j] - z[:, None, j]",
+            "w[:, j] + z[:, None, j]",
+            "kernel_products::the_wedge_keeps_the_distance_of_near_points",
+        ),
+        (
+            "2 * angle * (1 - 2 * q)",
+            "2 * angle",
+            "kernel_products::products_are_those_of_the_dense_kernel",
+        ),
+        (
+            " - (x_size[:, None] - y_size) ** 2",
+            "",
+            "kernel_products::products_are_those_of_the_dense_kernel",
+        ),
+        (
+            "jnp.where(near, half, jnp.pi / 2 - half)",
+            "half",
+            "kernel_products::relu_angles_beyond_a_right_one",
+        ),
+        (
+            "sums - self.shape[1] * shared",
+            "sums",
+            "kernel_products::the_coupling_bounds_the_kernel_as_a_matrix",
+        ),
+        (
+            "jnp.where(least.min() < 0, sizes",
+            "jnp.where(least.min() < -99, sizes",
+            "kernel_products::a_kernel_with_both_signs_is_bounded_by_absolute_values",
+        ),
+        (
+            " + rows[-1] @ part.T",
+            "",
+            "kernel_products::the_coupling_bounds_the_kernel_as_a_matrix",
+        ),
+        (
+            "last = jnp.pad(last, [(0, padded - count)] + [(0, 0)] * (last.ndim - 1))",
+            "last = _padded(last, padded)",
+            "kernel_products::products_are_those_of_the_dense_kernel",
+        ),
+        (
+            "PartitionSpec(kernel.mesh.axis_names[0])",
+            "PartitionSpec()",
+            "kernel_products::eight_devices_give_the_numbers_of_one",
+        ),
+        ("if len(mesh.axis_names) != 1:", "if False:", "kernel_products::a_mesh_of_two_axes_is_refused"),
+    ],
+    "approximate_kernels.py": [
+        (
+            "np.asarray(distance <= reach)",
+            "np.asarray(distance <= 0.99 * reach)",
+            "approximate_kernels::within_reach_keeps_just_the_near_pairs",
+        ),
+        (
+            "jnp.abs(self.value), self.row",
+            "0.9 * jnp.abs(self.value), self.row",
+            "approximate_kernels::sparse_coupling_bounds_it_as_a_matrix",
+        ),
+        (
+            "jnp.asarray(nearest.index), jnp.ones",
+            "jnp.arange(len(x)), jnp.ones",
+            "approximate_kernels::delta_is_that_of_the_dense_kernel_and_the_identity_on_train_points",
+        ),
+        (
+            "inverse.T @ directions, right",
+            "inverse.T, right",
+            "approximate_kernels::low_rank_is_the_projection_on_its_landmarks",
+        ),
+        (
+            "pivots[:rank] - 1",
+            "pivots[:rank] - 2",
+            "approximate_kernels::low_rank_is_the_projection_on_its_landmarks",
+        ),
+        (
+            "[1][:, ::-1]",
+            "[1]",
+            "approximate_kernels::low_rank_coupling_bounds_it_as_a_matrix",
+        ),
+        (
+            "jnp.max(_diagonal(kernel)",
+            "jnp.mean(_diagonal(kernel)",
+            "approximate_kernels::what_low_rank_leaves_out_is_positive_and_within_its_bound",
+        ),
+        (
+            "self.left[:, exact] ** 2",
+            "0.9 * self.left[:, exact] ** 2",
+            "approximate_kernels::low_rank_coupling_bounds_it_as_a_matrix",
+        ),
+        ("if not 0 < reach < np.pi / 2:", "if False:", "approximate_kernels::what_cannot_be_done_is_refused"),
+        ("if found < rank:", "if False:", "approximate_kernels::what_cannot_be_done_is_refused"),
+    ],
     "flow_steps.py": [
+        (
+            " - modes @ (modes.T @ s)",
+            "",
+            "approximate_kernels::the_flow_is_that_of_the_same_kernel_stored",
+        ),
+        (
+            "kernel @ (components * s[:, None])",
+            "kernel @ components",
+            "kernel_products::the_flow_is_that_of_the_dense_kernel",
+        ),
+        (
+            "return rest_of_operator, spread * ",
+            "return rest_of_operator, 0.01 * spread * ",
+            "kernel_products::the_flow_is_that_of_the_dense_kernel",
+        ),
+        (
+            "components[:, dim:] / 2**0.5",
+            "components[:, dim:]",
+            "flows::velocity_is_that_of_the_full_tensor",
+        ),
         (
             "state.stuck | (state.loss <= problem.goal)",
             "state.stuck",
@@ -279,8 +528,8 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "flows::velocity_is_that_of_the_full_tensor",
         ),
         (
-            "eta - 1, s, loss.dual_proximal",
-            "eta, s, loss.dual_proximal",
+            "(eta - 1, s, loss.dual_proximal",
+            "(eta, s, loss.dual_proximal",
             "flows::flow_converges_to_the_ode_at_first_order",
         ),
         (
@@ -367,6 +616,12 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ),
     ],
     "flows.py": [
+        (
+            "if not jnp.all(jnp.isfinite(coupling.spread)):",
+            "if False:",
+            "kernel_products::points_that_are_not_finite_are_refused",
+        ),
+        (" and iterations >= 1", "", "flows::steps_that_lead_nowhere_are_refused"),
         ("< 1e-3 * least_at_start", "< 0", "flows::a_flow_that_must_leave_the_cone_says_so"),
         ("if now > before * (1 - 1e-4):", "if False:", "flows::a_flow_that_must_leave_the_cone_says_so"),
         (
@@ -425,17 +680,74 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "neighbours::neighbours_of_queries_are_those_of_all_pairs",
         ),
         (
-            "np.bincount(group, weights=distance - mean)",
-            "distance - mean",
+            "np.bincount(label, weights=deviation)",
+            "deviation",
             "neighbours::standard_error_is_the_spread_of_means_over_samples",
             "neighbours::statistics_of_four_points_on_a_line",
         ),
         ("~np.isfinite(data)", "~~np.isfinite(data)", "neighbours::bad_points_are_refused_with_what_came"),
+        (
+            "reach = from_pivot[cell] + np.sqrt(inside.min(axis=1)) + slack",
+            "reach = from_pivot[cell] + slack",
+            "neighbours::neighbours_by_cells_are_those_of_all_pairs",
+        ),
+        (
+            "found[np.arange(len(chunk)), itself[begin : begin + CHUNK]] = np.inf",
+            "found[np.arange(len(chunk)), 0] = np.inf",
+            "neighbours::neighbours_by_cells_are_those_of_all_pairs",
+        ),
+        (
+            "variance += _variance_of_sum(distance - mean, own) - ",
+            "variance += 0 * _variance_of_sum(distance - mean, own) - 0 * ",
+            "neighbours::standard_error_of_points_drawn_in_groups",
+        ),
+    ],
+    "neighbour_law.py": [
+        (
+            "jnp.sin(radii) ** (2 * variety.dim) / variety.degree * (1 + further)",
+            "jnp.sin(radii) ** (2 * variety.dim) / variety.degree",
+            "neighbour_law::share_of_a_ball_is_that_of_a_large_sample",
+        ),
+        (
+            "return jnp.arctan(jnp.abs(roots)).T",
+            "return jnp.abs(roots).T",
+            "neighbour_law::others_on_a_line_are_on_the_variety_at_their_distances",
+        ),
+        (
+            "return jnp.sum(jnp.abs(b) ** 2) / (2 * (variety.dim + 1))",
+            "return jnp.sum(jnp.abs(b) ** 2) / (variety.dim + 1)",
+            "neighbour_law::bending_of_a_curve_of_the_dwork_family_by_its_mean",
+        ),
+        (
+            "(1 / 6 - mean_bending(variety) / m) * moment(3)",
+            "(-mean_bending(variety) / m) * moment(3)",
+            "neighbour_law::expansion_is_the_limit_of_the_integral",
+        ),
+        (
+            "weight = 1 / (1 - jnp.cos(outer) ** 2 / nearest2)",
+            "weight = 1 / (jnp.sin(outer) ** 2 * jnp.ones_like(nearest2))",
+            "neighbour_law::lines_through_a_ball_give_its_share",
+        ),
+        (
+            "return 1 - betainc((dimension + 1) / 2, 0.5, 1 - depth**2) / 2",
+            "return 1 - betainc(dimension / 2, 0.5, 1 - depth**2) / 2",
+            "neighbour_law::half_balls_by_counting",
+        ),
+        (
+            "return jnp.sqrt(_norm2(z) * (_norm2(form) - along_normal))",
+            "return jnp.sqrt(_norm2(z) * _norm2(form))",
+            "neighbour_law::slope_of_a_wall_is_that_of_a_step_along_the_variety",
+        ),
     ],
     "clustering.py": [
         (
-            'linkage="average")',
-            'linkage="complete")',
+            "for c in _members(labels)) - float(np.trace(matrix))",
+            "for c in _members(labels))",
+            "clustering::lost_mass_by_a_loop_over_pairs",
+        ),
+        (
+            'linkage: str = "average"',
+            'linkage: str = "complete"',
             "clustering::full_clustering_is_the_average_linkage_of_scipy",
         ),
         (
@@ -1083,6 +1395,79 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "networks.b[..., chosen]]",
             "networks.b[..., :width]]",
             "flow_chain::neurons_are_those_of_the_wider_network",
+        ),
+    ],
+    "exact_distance.py": [
+        (
+            "for away in (x, gradient.conj()):",
+            "for away in (gradient.conj(),):",
+            "exact_distance::points_are_on_the_variety_at_the_distance_asked_for",
+        ),
+        (
+            "v = v - away * jnp.vdot(away, v) / _norm2(away)",
+            "v = v - away * jnp.dot(away, v) / _norm2(away)",
+            "exact_distance::points_are_on_the_variety_at_the_distance_asked_for",
+        ),
+        (
+            "return (u + w * normal) / jnp.sqrt(1 + _norm2(w))",
+            "return u + w * normal",
+            "exact_distance::points_are_on_the_variety_at_the_distance_asked_for",
+        ),
+        (
+            "real, imag = jax.random.normal(key, (2, *x.shape), dtype=x.real.dtype)",
+            "real, imag = jax.random.uniform(key, (2, *x.shape), dtype=x.real.dtype) - 0.5",
+            "exact_distance::directions_are_uniform_on_the_tangent_sphere",
+        ),
+        (
+            "jax.random.fold_in(key, count)",
+            "key",
+            "exact_distance::a_direction_that_ends_too_soon_is_replaced_and_counted",
+        ),
+        (
+            "    lost = int(jnp.sum(tries > TRIES))",
+            "    lost = 0",
+            "exact_distance::points_that_cannot_be_reached_are_refused",
+        ),
+    ],
+    "limited_descent.py": [
+        (
+            "h = rate / jnp.abs(update).max()",
+            "h = rate / jnp.linalg.norm(update)",
+            "limited_descent::a_normalised_update_has_its_largest_entry_at_the_rate",
+        ),
+        (
+            "h = jnp.minimum(rate, largest_change / change)",
+            "h = rate",
+            "limited_descent::a_clipped_update_is_the_plain_one_where_that_is_small_and_else_of_the_largest_change",
+        ),
+        (
+            "return g, h * gradient, h,",
+            "return g, gradient, h,",
+            "limited_descent::the_corrections_give_the_metric_and_the_history_its_losses",
+        ),
+    ],
+    "adjudication.py": [
+        (
+            "x[0] <= at.min() * slack and ",
+            "",
+            "adjudication::a_curve_that_cannot_be_drawn_scores_infinity",
+        ),
+        (
+            "value < found[shared][1]",
+            "value > found[shared][1]",
+            "adjudication::each_curve_takes_its_own_best_reading_and_shared_choices_are_ranked_together",
+        ),
+    ],
+    "experiments/figure_3_left.py": [
+        (
+            "own = [abs(1 - e * weight.sum() / (e @ weight))",
+            "own = [abs(1 - e * len(e) / e.sum())",
+            "experiment_figure_3_left::the_delta_flow_ends_where_the_closed_form_says_and_gains_follow",
+        ),
+        (
+            "return disable_x64() if single else enable_x64()",
+            "return enable_x64()",
+            "experiment_figure_3_left::single_precision_is_single_throughout_and_ends_with_its_context",
         ),
     ],
 }

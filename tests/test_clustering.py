@@ -16,8 +16,10 @@ from mfcore.clustering import (
     block_diagonality,
     cluster_reach,
     full_clustering,
+    lost_mass,
     seeds_in_turn,
     sort_order,
+    ward_clustering,
 )
 
 
@@ -234,3 +236,42 @@ def test_labels_that_fit_no_points_are_refused(plain):
             cluster_reach(cloud(12, 6), first, cloud(12, 6), second, cdist)
     with pytest.raises(ValueError, match="not all in one place"):
         block_diagonality(0 * matrix, np.array([0, 0, 0, 1, 1, 1]))
+
+
+@pytest.mark.parametrize("name", ["complete", "single"])
+def test_other_linkages_are_those_of_scipy(name):
+    matrix = cdist(cloud(9), cloud(9))
+    expected = fcluster(linkage(squareform(matrix, checks=False), method=name), 7, criterion="maxclust")
+    assert_array_equal(together(full_clustering(matrix, 7, name)), together(expected))
+
+
+def test_ward_is_that_of_scipy():
+    points = cloud(10)
+    expected = fcluster(linkage(points, method="ward"), 7, criterion="maxclust")
+    assert_array_equal(together(ward_clustering(points, 7)), together(expected))
+    assert not np.array_equal(
+        together(ward_clustering(points, 7)), together(full_clustering(cdist(points, points), 7))
+    )
+
+
+def test_lost_mass_by_a_loop_over_pairs():
+    points, labels = cloud(11, 30), np.arange(30) % 4
+    kernel = np.exp(-cdist(points, points))
+    pairs = [(a, b) for a in range(30) for b in range(30) if a != b]
+    lost = sum(kernel[a, b] for a, b in pairs if labels[a] != labels[b]) / sum(kernel[a, b] for a, b in pairs)
+    assert_allclose(lost_mass(kernel, labels), lost, rtol=1e-13)
+    assert_allclose(lost_mass(kernel, np.zeros(30, dtype=int)), 0, atol=1e-13)
+    # A constant kernel loses the share of pairs in different clusters.
+    assert_allclose(lost_mass(np.ones((6, 6)), np.array([0, 0, 0, 1, 1, 2])), 1 - 8 / 30)
+
+
+def test_bad_linkages_kernels_and_numbers_of_clusters_are_refused():
+    matrix = cdist(cloud(12), cloud(12))
+    with pytest.raises(ValueError, match="linkage 'ward': give one of average, complete, single"):
+        full_clustering(matrix, 3, "ward")
+    with pytest.raises(ValueError, match="1 clusters of 120 points"):
+        ward_clustering(cloud(12), 1)
+    with pytest.raises(ValueError, match="without negative entries"):
+        lost_mass(-matrix, np.zeros(120, dtype=int))
+    with pytest.raises(ValueError, match="not all zero off the diagonal"):
+        lost_mass(np.eye(5), np.zeros(5, dtype=int))

@@ -266,7 +266,12 @@ def test_shapes_that_do_not_fit_are_refused_without_the_type_checker(setting):
 
 def test_steps_that_lead_nowhere_are_refused(setting):
     kernel, start, omega = setting
-    for options in ({"largest_change": 0.0}, {"largest_change": float("nan")}, {"max_steps": 0}):
+    for options in (
+        {"largest_change": 0.0},
+        {"largest_change": float("nan")},
+        {"max_steps": 0},
+        {"iterations": 0},
+    ):
         with pytest.raises(ValueError, match="largest_change"):
             flows.kernel_flow(kernel, start, omega, KAPPA, **options)
     for rate, steps in ((0.0, 1), (float("nan"), 1), (0.1, 0)):

@@ -11,7 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.spatial.distance import cdist
 
 from mfcore import neighbours
-from mfcore.neighbours import Neighbours, distance_statistics, nearest_in_set, nearest_to_queries
+from mfcore.neighbours import (
+    Neighbours,
+    distance_statistics,
+    nearest_by_cells,
+    nearest_in_set,
+    nearest_to_queries,
+)
 from mfcore.projective import chordal_embedding, geodesic_distance
 
 
@@ -76,6 +82,44 @@ def test_neighbours_in_the_embedding_are_neighbours_on_projective_space(key):
     found = nearest_in_set(jax.vmap(chordal_embedding)(z))
     assert_array_equal(found.index, pairs.argmin(axis=1))
     assert_allclose(np.arcsin(found.distance), pairs.min(axis=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 249, 251, 3000])
+def test_neighbours_by_cells_are_those_of_all_pairs(size):
+    points = curve(7, size)
+    pairs = cdist(points, points)
+    np.fill_diagonal(pairs, np.inf)
+    found = nearest_by_cells(points)
+    assert_array_equal(found.index, pairs.argmin(axis=1))
+    assert_allclose(found.distance, pairs.min(axis=1), rtol=1e-12)
+
+
+def test_neighbours_by_cells_where_cells_are_uneven_and_points_repeat(monkeypatch):
+    monkeypatch.setattr(neighbours, "POINTS_A_CELL", 40)
+    rng = np.random.default_rng(8)
+    points = np.concatenate(
+        [rng.normal(size=(500, 6)), 1e-3 * rng.normal(size=(500, 6)), 9 + np.ones((1, 6))]
+    )
+    points = np.concatenate([points, points[:30]])
+    found, expected = nearest_by_cells(points), nearest_in_set(points)
+    assert_allclose(found.distance, expected.distance, rtol=1e-9)
+    assert_array_equal(found.distance[:30], 0)
+    assert np.all(found.index != np.arange(len(points)))
+
+
+def test_standard_error_of_points_drawn_in_groups():
+    # Three copies of a configuration far apart share their fluctuations: a line holds one point of each.
+    rng = np.random.default_rng(9)
+    found = []
+    for _ in range(300):
+        copies = np.concatenate([rng.normal(size=(150, 6))] * 3)
+        copies[:, 0] += np.repeat([0, 100, 200], 150)
+        line = np.tile(np.arange(150), 3)
+        found.append((distance_statistics(nearest_in_set(copies), line), nearest_in_set(copies)))
+    spread = np.std([s.mean for s, _ in found])
+    ignoring = np.mean([distance_statistics(n).standard_error for _, n in found])
+    assert 0.85 < np.mean([s.standard_error for s, _ in found]) / spread < 1.1
+    assert ignoring < 0.7 * spread
 
 
 def test_statistics_of_four_points_on_a_line():

@@ -71,6 +71,20 @@ def test_a_diagonal_problem_is_solved_exactly():
     assert_allclose(solve(m, excess, energies.absolute), [0.5, -1, 0.25], rtol=1e-15)
 
 
+def test_it_ends_after_the_iterations_asked():
+    """From zero the first iterate is the proximal map of excess / bound, whatever the rest."""
+    m, excess = problem()
+    bound = np.abs(m).sum(axis=1)
+    once = proximal.end_multipliers(
+        lambda s: jnp.asarray(m) @ s,
+        *(jnp.asarray(bound), jnp.zeros((12, 1)), jnp.asarray(excess), jnp.zeros(12)),
+        energies.absolute.dual_proximal,
+        iterations=1,
+    )
+    assert_allclose(once, np.clip(excess / bound, -1, 1))
+    assert np.abs(once - solve(m, excess, energies.absolute)).max() > 0.05
+
+
 def test_it_compiles_and_ends_where_the_bound_is_zero():
     still = jax.jit(lambda e: solve(np.zeros((2, 2)), e, energies.absolute))(jnp.array([1.0, -2.0]))
     assert_allclose(still, [1, -1])

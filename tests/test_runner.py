@@ -178,6 +178,28 @@ def finished_trials(folder):
     ]
 
 
+def test_a_check_runs_trials_again_and_notes_that_they_agree(tmp_path, inline, monkeypatch):
+    monkeypatch.setattr(stored_results, "code_version", lambda module: f"present code of {module}")
+    runner.run(experiment(), stored=tmp_path, scratch=tmp_path / "scratch")
+    assert not runner.is_current(runner.load("double", tmp_path))
+    runner.check(experiment(), 2, stored=tmp_path)
+    checked = runner.load("double", tmp_path)
+    assert runner.is_current(checked)
+    assert checked.provenance["checked"]["trials"] == 2
+    assert len(checked.trials) == len(inline)
+
+
+def test_a_check_that_fails_notes_nothing(tmp_path, inline):
+    path = runner.run(experiment(), stored=tmp_path, scratch=tmp_path / "scratch")
+    before = path.read_text()
+    with pytest.raises(ValueError, match="and now"):
+        runner.check(experiment(lambda params: {**double(params), "y": 0.0}), 2, stored=tmp_path)
+    with pytest.raises(ValueError, match="3 of 2 finished trials"):
+        runner.check(experiment(), 3, stored=tmp_path)
+    assert path.read_text() == before
+    assert len(inline) == 3
+
+
 @pytest.mark.usefixtures("inline")
 def test_the_stored_record_is_plain_json(tmp_path):
     path = runner.run(experiment(), stored=tmp_path, scratch=tmp_path / "scratch")

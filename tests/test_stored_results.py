@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mfcore import experiments, provenance, runner
+from mfcore import experiments, provenance, runner, stored_results
 
 
 @pytest.mark.parametrize("name", experiments.names())
@@ -18,17 +18,40 @@ def test_the_sample_trial_comes_out_as_stored(name):
     stored = [trial for trial in results.trials if trial.params == sample]
     assert stored, f"the sample {sample} is none of the stored trials"
     again = runner.perform(experiment.trial, stored[0].chain, sample)
-    assert again.status == stored[0].status
-    assert set(again.values) == set(stored[0].values)
-    for key, value in again.values.items():
-        if isinstance(value, str):
-            assert value == stored[0].values[key]
-        else:
-            # Another processor rounds otherwise, and a flow of many steps shows it.
-            np.testing.assert_allclose(value, stored[0].values[key], rtol=1e-6, atol=1e-12)
+    assert stored_results.agree(stored[0], again, experiment.varying), (stored[0].values, again.values)
 
 
 @pytest.mark.parametrize("name", experiments.names())
 def test_whether_the_code_has_changed_is_told(name):
     if not runner.is_current(runner.load(name)):
         warnings.warn(f"the code of {name} has changed since: python -m mfcore run {name}", stacklevel=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "same"),
+    [
+        ({"a": 1.0 + 1e-9, "b": [1.0, 2.0], "c": "x"}, "done", True),
+        ({"a": 1.0 + 1e-5, "b": [1.0, 2.0], "c": "x"}, "done", False),
+        ({"a": 1.0, "b": [1.0, 2.1], "c": "x"}, "done", False),
+        ({"a": 1.0, "b": [1.0], "c": "x"}, "done", False),
+        ({"a": 1.0, "b": [1.0, 2.0], "c": "y"}, "done", False),
+        ({"a": 1.0, "b": [1.0, 2.0]}, "done", False),
+        ({"a": 1.0, "b": [1.0, 2.0], "c": "x"}, "failed: ValueError: no", False),
+    ],
+)
+def test_trials_agree_where_all_their_numbers_do(values, status, same):
+    old = runner.Trial("chain", {}, {"a": 1.0, "b": [1.0, 2.0], "c": "x"}, "done", 1.0)
+    assert stored_results.agree(old, runner.Trial("chain", {}, values, status, 2.0)) == same
+
+
+def test_what_varies_is_left_out_and_of_gains_down_to_rounding_the_power_counts():
+    old = runner.Trial("chain", {}, {"gain": np.array([3.0, 2e12]), "seconds": 1.0}, "done", 1.0)
+
+    def same(gain, varying=("seconds",)):
+        new = runner.Trial("chain", {}, {"gain": np.array(gain), "seconds": 2.0}, "done", 1.0)
+        return stored_results.agree(old, new, varying)
+
+    assert same([3.0, 9e12])
+    assert not same([3.0, 9e13])
+    assert not same([3.001, 2e12])
+    assert not same([3.0, 2e12], ())
