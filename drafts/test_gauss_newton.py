@@ -1,0 +1,56 @@
+"""Gauss-Newton steps: their Jacobian against autodiff of the whole, and the exact step on a small problem."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from mfcore import gauss_newton, kaehler_networks, sampling, training
+from mfcore.hypersurface import Dwork
+from mfcore.networks import MLP
+
+QUINTIC = Dwork(5)
+
+
+@pytest.fixture(scope="module")
+def points():
+    sample = sampling.random_points(jax.random.key(1), QUINTIC, 60)
+    return training.points_of(sample, training.exact_kappa(QUINTIC))
+
+
+@pytest.fixture(scope="module")
+def model():
+    net = MLP(jax.random.key(0), (25, 6, 1), activation=kaehler_networks.smooth_relu)
+    return kaehler_networks.PotentialMetric(net, 0.3)
+
+
+def test_jacobian_is_that_of_the_residuals(points, model):
+    theta, unravel = ravel_pytree(model)
+    expected = jax.jacfwd(lambda theta: gauss_newton.residuals(unravel(theta), points))(theta)
+    np.testing.assert_allclose(gauss_newton.residual_jacobian(model, points), expected, rtol=1e-9, atol=1e-14)
+
+
+def test_step_is_the_damped_least_squares_solution(points, model):
+    """(J^T J + lambda) step = J^T r, the normal equations that the kernel form is another way to solve."""
+    settings = gauss_newton.Settings(damping=1e-2, kept=0.0)
+    theta, _ = ravel_pytree(model)
+    moved, change, loss = gauss_newton.step(model, jnp.zeros_like(theta), points, 0.5, settings)
+    r, jacobian = gauss_newton.residuals(model, points), gauss_newton.residual_jacobian(model, points)
+    damping = 1e-2 * jnp.sum(jacobian**2) / len(r)
+    expected = jnp.linalg.solve(jacobian.T @ jacobian + damping * jnp.eye(len(theta)), jacobian.T @ r)
+    np.testing.assert_allclose(change, expected, rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(ravel_pytree(moved)[0], theta - 0.5 * expected, rtol=1e-6, atol=1e-10)
+    np.testing.assert_allclose(loss, jnp.sum(r**2), rtol=1e-12)
+
+
+def test_what_the_batch_does_not_see_of_the_last_step_is_kept(points, model):
+    """Along the null space of J the last step goes on, shrunk; elsewhere the batch decides."""
+    theta, _ = ravel_pytree(model)
+    few = points.take(slice(0, 10))
+    jacobian = gauss_newton.residual_jacobian(model, few)
+    last = jax.random.normal(jax.random.key(4), theta.shape)
+    _, change, _ = gauss_newton.step(model, last, few, 1.0, gauss_newton.Settings(1e-12, 0.9))
+    null = jnp.eye(len(theta)) - jnp.linalg.pinv(jacobian) @ jacobian
+    np.testing.assert_allclose(null @ change, 0.9 * null @ last, atol=1e-6)
+    np.testing.assert_allclose(jacobian @ change, gauss_newton.residuals(model, few), atol=1e-6)

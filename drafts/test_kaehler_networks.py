@@ -1,0 +1,113 @@
+"""Network metrics on a hypersurface: carried derivatives against nested autodiff, and what is invariant."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from mfcore import kaehler_networks, projective, sampling
+from mfcore.hypersurface import Dwork
+from mfcore.networks import MLP
+
+
+def model(key, activation=kaehler_networks.smooth_relu, parameterisation="ntk"):
+    net = MLP(key, (25, 8, 6, 1), activation=activation, parameterisation=parameterisation)
+    return kaehler_networks.PotentialMetric(net, 0.7)
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return sampling.random_points(jax.random.key(3), Dwork(5), 20)
+
+
+def nested(metric, z, jacobian):
+    """g_FS + alpha J (d dbar phi) J^dagger with phi differentiated twice by the real coordinates of C^5."""
+
+    def phi(u):
+        return metric.phi(kaehler_networks.invariants(jax.lax.complex(*u)))[0]
+
+    hessian = jax.hessian(phi)(jnp.stack([z.real, z.imag]))
+    xx, xy, yx, yy = (hessian[i, :, j, :] for i in (0, 1) for j in (0, 1))
+    mixed = (xx + yy + 1j * (xy - yx)) / 4
+    background = projective.pullback(jacobian, projective.fubini_study_metric(z))
+    return background + metric.alpha * projective.pullback(jacobian, mixed)
+
+
+@pytest.mark.parametrize("activation", [kaehler_networks.smooth_relu, jnp.tanh, jnp.cos])
+def test_potential_metric_is_that_of_nested_autodiff(key, sample, activation):
+    metric = model(key, activation)
+    found = jax.vmap(metric)(sample.z, sample.jacobian)
+    expected = jax.vmap(lambda z, j: nested(metric, z, j))(sample.z, sample.jacobian)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-13)
+    assert (
+        jnp.abs(found - jax.vmap(lambda z, j: nested(metric, z, 0 * j))(sample.z, sample.jacobian)).max()
+        > 0.1
+    )
+
+
+def test_potential_metric_is_one_tensor_in_all_charts(key, sample):
+    metric = model(key)
+    z = sample.z[0]
+    other = sampling.sample_at(
+        Dwork(5), (z * (2 - 1j))[None], patch=jnp.array([(int(sample.patch[0]) + 1) % 5])
+    )
+    ratios = [
+        jnp.linalg.det(metric(s.z[0], s.jacobian[0])).real / jnp.abs(s.omega[0]) ** 2 for s in (sample, other)
+    ]
+    np.testing.assert_allclose(*ratios, rtol=1e-11)
+
+
+def test_volume_of_the_class_is_kept(key):
+    """int det g over the quintic is that of g_FS, for the two differ by d dbar of a function."""
+    many = sampling.random_points(jax.random.key(5), Dwork(5), 20_000)
+    metric = model(key)
+    g = jax.vmap(metric)(many.z, many.jacobian)
+    change = (jnp.linalg.det(g) / jnp.linalg.det(sampling.fubini_study_pullback(many))).real - 1
+    by_line = np.bincount(np.asarray(many.line), np.asarray(change))
+    error = np.sqrt(np.sum((by_line - by_line.mean()) ** 2)) / len(change)
+    assert abs(float(change.mean())) < 4 * error
+    assert float(jnp.abs(change).mean()) > 20 * error
+
+
+def test_inputs_do_not_see_the_scaling_and_hold_all_of_the_point(sample):
+    z = sample.z[1]
+    u = kaehler_networks.invariants(z)
+    np.testing.assert_allclose(kaehler_networks.invariants(z * (0.3 + 2j)), u, atol=1e-15)
+    np.testing.assert_allclose(jnp.sum(u[:5]), 1, rtol=1e-14)
+    np.testing.assert_allclose(jnp.sum(u[:5] ** 2) + 2 * jnp.sum(u[5:] ** 2), 1, rtol=1e-14)
+
+
+def test_hermitian_matrix_has_its_entries_where_they_belong():
+    g = kaehler_networks.hermitian(jnp.arange(1.0, 10.0))
+    expected = [[1, 4 + 7j, 5 + 8j], [4 - 7j, 2, 6 + 9j], [5 - 8j, 6 - 9j, 3]]
+    np.testing.assert_array_equal(g, expected)
+
+
+def test_component_metric_is_hermitian_and_starts_at_fubini_study(key, sample):
+    net = MLP(key, (25, 8, 9))
+    g = jax.vmap(kaehler_networks.ComponentMetric(net, 0.3))(sample.z, sample.jacobian)
+    np.testing.assert_allclose(g, g.conj().mT, atol=1e-15)
+    at_zero = jax.vmap(kaehler_networks.ComponentMetric(net, 0.0))(sample.z, sample.jacobian)
+    np.testing.assert_allclose(at_zero, sampling.fubini_study_pullback(sample), atol=1e-15)
+    entry = kaehler_networks.hermitian(net(kaehler_networks.invariants(sample.z[0])))[0, 1]
+    np.testing.assert_allclose(g[0, 0, 1], at_zero[0, 0, 1] * (1 + 0.3 * entry), rtol=1e-13)
+
+
+def test_parameter_gradients_pass_through_the_carried_derivatives(key, sample):
+    def f(w):
+        metric = model(key)
+        metric.phi.weights[1] = w
+        return jnp.linalg.det(metric(sample.z[0], sample.jacobian[0])).real
+
+    check_grads(f, (model(key).phi.weights[1],), order=1, modes=("rev",), rtol=1e-6)
+
+
+def test_relu_loses_the_curvature_at_its_kinks(key, sample):
+    """For ReLU the carried second derivative is s' d dbar h alone: the kink's delta function is not seen."""
+    jet = kaehler_networks.invariants_jet(sample.z[0], sample.jacobian[0])
+    active = (jet[0] - 0.1 > 0)[None]
+    shifted = jet.at[0].add(-0.1)
+    np.testing.assert_allclose(
+        kaehler_networks.activated(jax.nn.relu, shifted), jnp.where(active, shifted, 0), atol=1e-15
+    )

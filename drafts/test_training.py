@@ -1,0 +1,115 @@
+"""Training: the data in their frames, determinism, and runs that are killed and go on."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mfcore import energies, kaehler_networks, sampling, training
+from mfcore.hypersurface import Dwork
+from mfcore.networks import MLP
+
+QUINTIC = Dwork(5)
+
+
+@pytest.fixture(scope="module")
+def data():
+    sample = sampling.random_points(jax.random.key(1), QUINTIC, 400)
+    return sample, training.points_of(sample, training.exact_kappa(QUINTIC))
+
+
+def model(seed=0, alpha=0.3):
+    net = MLP(jax.random.key(seed), (25, 8, 8, 1), activation=kaehler_networks.smooth_relu)
+    return kaehler_networks.PotentialMetric(net, alpha)
+
+
+def run(points, checkpoint=None, epochs=4, seed=2):
+    optimiser = training.adam(1e-2, 4, len(points.eta), 64)
+    options = {"optimiser": optimiser, "epochs": epochs, "batch_size": 64, "checkpoint": checkpoint}
+    return training.train(model(), points, points, jax.random.key(seed), **options)
+
+
+def leaves(run):
+    return jax.tree.leaves(eqx.filter(run.model, eqx.is_inexact_array))
+
+
+def test_ratio_in_frames_is_that_of_the_metric_in_coordinates(data):
+    sample, points = data
+    g = jax.vmap(model())(sample.z, sample.jacobian)
+    expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
+    np.testing.assert_allclose(training.ratio(model(), points), expected, rtol=1e-11)
+    np.testing.assert_allclose(
+        training.held_out(model(), points), energies.sigma(expected, sample.weight), rtol=1e-11
+    )
+
+
+def test_fubini_study_has_its_known_sigma():
+    sample = sampling.random_points(jax.random.key(7), QUINTIC, 20_000)
+    points = training.points_of(sample, training.exact_kappa(QUINTIC))
+    assert abs(float(training.held_out(model(alpha=0.0), points)) - 0.373) < 0.01
+
+
+def test_training_lowers_the_loss_and_the_same_key_gives_the_same_run(data):
+    first, second = run(data[1]), run(data[1])
+    assert first.loss[-1] < 0.7 * first.loss[0]
+    assert all((a == b).all() for a, b in zip(leaves(first), leaves(second), strict=True))
+    assert any((a != b).any() for a, b in zip(leaves(first), leaves(run(data[1], seed=3)), strict=True))
+
+
+def test_a_killed_run_goes_on_to_the_same_parameters(data, tmp_path, monkeypatch):
+    whole = run(data[1])
+    keep, kept = training._keep, []
+
+    def killed_after_two(*arguments):
+        keep(*arguments)
+        kept.append(1)
+        if len(kept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_keep", killed_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        run(data[1], tmp_path / "run.npz")
+    monkeypatch.setattr(training, "_keep", keep)
+    resumed = run(data[1], tmp_path / "run.npz")
+    assert all((a == b).all() for a, b in zip(leaves(whole), leaves(resumed), strict=True))
+    np.testing.assert_array_equal(whole.sigma, resumed.sigma)
+
+
+def test_a_checkpoint_of_another_run_is_refused(data, tmp_path):
+    run(data[1], tmp_path / "run.npz")
+    with pytest.raises(ValueError, match="is of another run"):
+        run(data[1], tmp_path / "run.npz", seed=9)
+
+
+def test_batches_that_do_not_fit_are_refused(data):
+    with pytest.raises(ValueError, match="batches of 500 from 400 points"):
+        training.train(
+            model(),
+            data[1],
+            data[1],
+            jax.random.key(0),
+            optimiser=training.adam(1e-2, 1, 400, 100),
+            epochs=1,
+            batch_size=500,
+        )
+
+
+def test_nothing_compiles_after_the_first_epoch(data):
+    counts = []
+
+    def count(name, _, **__):
+        if name == "/jax/core/compile/backend_compile_duration":
+            counts.append(name)
+
+    run(data[1], epochs=1)
+    jax.monitoring.register_event_duration_secs_listener(count)
+    before = len(counts)
+    run(data[1], epochs=4)
+    assert len(counts) == before
+
+
+def test_single_precision_is_an_argument(data):
+    sample, _ = data
+    points = training.points_of(sample, training.exact_kappa(QUINTIC), jnp.float32)
+    assert {field.dtype for field in points} == {jnp.dtype("float32")}
