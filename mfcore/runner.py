@@ -103,7 +103,7 @@ def check(experiment: Experiment, count: int, *, stored: Path = STORED) -> Path:
     """Run ``count`` finished trials of its stored result again, by the present code; note that they agree.
 
     For code that has changed without changing what it computes. The trials are spread evenly over all; one
-    that does not `agree` ends the check, and nothing is written.
+    that does not `agree`, or that its chain no longer proposes, ends the check, and nothing is written.
     """
     name, results = experiment.name, load(experiment.name, stored)
     done = [old for old in results.trials if old.status == "done"]
@@ -111,6 +111,13 @@ def check(experiment: Experiment, count: int, *, stored: Path = STORED) -> Path:
         raise ValueError(f"{count} of {len(done)} finished trials: choose from 1 to all of them")
     chosen = [done[i] for i in np.linspace(0, len(done) - 1, count).astype(int)]
     for old in tqdm(chosen, desc=f"checking {name}"):
+        if old.chain not in experiment.chains:
+            raise ValueError(f"{name}: no chain {old.chain!r} any more; run the experiment again")
+        chain = [trial for trial in results.trials if trial.chain == old.chain]
+        place = next(i for i, trial in enumerate(chain) if trial is old)
+        proposed = provenance.plain(experiment.chains[old.chain](chain[:place]))
+        if proposed != old.params:
+            raise ValueError(f"{name}: {old.params} was a trial, and now {proposed} is; run it again")
         again = perform(experiment.trial, old.chain, old.params)
         if not agree(old, again, experiment.varying):
             raise ValueError(f"{name}: the trial {old.params} gave {old.values}, and now {again.values}")

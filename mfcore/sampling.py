@@ -96,8 +96,8 @@ def random_points(key: PRNGKeyArray, variety: Dwork, n_points: int) -> Sample:
     """Points uniform in the Fubini-Study volume: the N intersections of each random line with the variety.
 
     The line through two independent complex Gaussian vectors is uniform among lines. The last line is cut
-    short where N does not divide ``n_points``; that biases nothing, for every root of a line has the same
-    law.
+    short where N does not divide ``n_points``. Its roots come in an order that depends on where they lie, so
+    who takes one point of each line must draw it by lot; cutting one line of many moves a mean by O(1/n).
     """
     if n_points < 1:
         raise ValueError(f"n_points = {n_points}: need at least 1")

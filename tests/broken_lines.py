@@ -869,6 +869,11 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "if True:",
             "runner::changed_code_runs_everything_again",
         ),
+        (
+            "if proposed != old.params:",
+            "if False:",
+            "runner::a_check_sees_that_a_chain_proposes_other_trials",
+        ),
     ],
     "stored_results.py": [
         (

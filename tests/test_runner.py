@@ -201,6 +201,22 @@ def test_a_check_that_fails_notes_nothing(tmp_path, inline):
 
 
 @pytest.mark.usefixtures("inline")
+def test_a_check_sees_that_a_chain_proposes_other_trials(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored_results, "code_version", lambda module: f"present code of {module}")
+    steps = experiment(add, {"climb": climb})
+    path = runner.run(steps, stored=tmp_path, scratch=tmp_path / "scratch")
+    before = path.read_text()
+    other = {"climb": lambda done: {**climb(done), "x": 9} if done else climb(done)}
+    with pytest.raises(ValueError, match=r"'x': 2.* was a trial, and now .*'x': 9"):
+        runner.check(experiment(add, other), 4, stored=tmp_path)
+    with pytest.raises(ValueError, match="no chain 'climb' any more"):
+        runner.check(experiment(add, {"fall": climb}), 1, stored=tmp_path)
+    assert path.read_text() == before
+    runner.check(steps, 4, stored=tmp_path)
+    assert runner.load(steps.name, tmp_path).provenance["checked"]["trials"] == 4
+
+
+@pytest.mark.usefixtures("inline")
 def test_the_stored_record_is_plain_json(tmp_path):
     path = runner.run(experiment(), stored=tmp_path, scratch=tmp_path / "scratch")
     content = json.loads(path.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))

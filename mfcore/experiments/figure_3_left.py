@@ -117,14 +117,21 @@ def trial(params: Params) -> Values:
     ]
     where = [_nearest(*which, params["points"], *pair) for pair in pairs]
     gains, grid = np.array(gains), (len(WAYS), params["places"])
+    distance, *arccos = np.array(where).T.reshape(-1, *grid)
     return {
         "gain": gains[:, :, :-2].reshape(*gains.shape[:2], *grid, -1),
         "elsewhere": gains[:, :, -2:],  # at the points of training, and at fresh ones
-        "distance": np.array(where).T.reshape(-1, *grid),
+        "distance": distance,
+        "arccos": np.array(arccos),  # of which little is left but rounding, at the smallest distances
         "status": " | ".join(flow.status for flow in ended),
         "steps": len(ended[-1].loss) - 1,
         "training": float(ended[-1].loss[0] / ended[-1].loss[-1]),
     }
+
+
+def distances(values: Values) -> Float[np.ndarray, "formulas ways places"]:
+    """The distances of a trial by each of `FORMULAS`."""
+    return np.stack([values["distance"], *values["arccos"]])
 
 
 def train_metric(params: Params, train: Sample) -> list[flows.Flow]:
@@ -288,5 +295,5 @@ EXPERIMENT = Experiment(
     trial=trial,
     chains=independent(*TRIALS),
     sample=TRIALS[-1],
-    varying=("status", "steps"),
+    varying=("status", "steps", "arccos"),
 )
