@@ -151,8 +151,8 @@ def long_table(tables: Mapping[str, Mapping[str, Any]], label: str = "series") -
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown, for a cell to display; every row must have a cell for each column."""
-    lines = [list(columns), ["---"] * len(columns)]
-    for row in rows:
+    lines = []
+    for row in (columns, ["---"] * len(columns), *rows):
         if len(row) != len(columns):
             raise ValueError(
                 f"a row of {len(row)} cells for {len(columns)} columns: {list(row)}; give one a column."

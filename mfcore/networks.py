@@ -61,11 +61,14 @@ class MLP(eqx.Module):
             self.biases.append(b)
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, " outputs"]:
-        for layer, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
-            a = x if layer == 0 else self.activation(x)
-            w, b = self._applied(w, b, "ntk")
-            x = w @ a + b
+        for layer in range(len(self.weights)):
+            w, b = self.layer(layer)
+            x = w @ (self.activation(x) if layer else x) + b
         return x
+
+    def layer(self, number: int) -> tuple[Float[Array, "m n"], Float[Array, " m"]]:
+        """Weights and biases of a layer as they act, the factors of the parameterisation included."""
+        return self._applied(self.weights[number], self.biases[number], "ntk")
 
     def _applied(self, w: Float[Array, "m n"], b: Float[Array, " m"], where: str) -> tuple[Array, Array]:
         # "standard" scales at the draw, "ntk" at each call.

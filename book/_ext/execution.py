@@ -139,7 +139,12 @@ def execute(path: Path, figures: Path, timeout: int) -> Executed:
     content = nbformat.read(path, as_version=4)
     # Timings would stand in the cells' metadata, and the cache would not know them again.
     client = NotebookClient(
-        content, timeout=timeout, record_timing=False, resources={"metadata": {"path": str(path.parent)}}
+        content,
+        timeout=timeout,
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+        # Every kernel would warn that others on this machine could listen to its sockets.
+        extra_arguments=["--log-level=ERROR"],
     )
     start = time.perf_counter()
     client.execute(env={**os.environ, "MFCORE_FIGURES": str(figures)})

@@ -26,6 +26,9 @@ class Settings(NamedTuple):
     kept: float = 0.95
 
 
+DEFAULT = Settings()
+
+
 def residuals(model: PotentialMetric, points: Points) -> Float[Array, " points"]:
     """sqrt(w / B) (eta - 1), whose sum of squares is the mean squared loss of the batch."""
     return jnp.sqrt(points.weight / len(points.weight)) * (ratio(model, points) - 1)
@@ -50,7 +53,7 @@ def step(
     last: Float[Array, " params"],
     points: Points,
     rate: Float[Array, ""] | float,
-    settings: Settings = Settings(),
+    settings: Settings = DEFAULT,
 ) -> tuple[PotentialMetric, Float[Array, " params"], Float[Array, ""]]:
     """One step on one batch: the new model, its step per unit of ``rate``, and the batch's loss before."""
     trained, fixed = eqx.partition(model, eqx.is_inexact_array)

@@ -76,7 +76,7 @@ def exact_kappa(variety: Dwork) -> float:
 
 def ratio(model: PotentialMetric, points: Points) -> Float[Array, " points"]:
     """eta of the model at the points."""
-    one = jnp.eye(round(points.jet.shape[1] ** 0.5) - 1)
+    one = jnp.eye(round(points.jet.shape[1] ** 0.5) - 1, dtype=jnp.result_type(points.jet, 1j))
     g = jax.vmap(lambda jet: model.from_jet(jet, one))(points.jet)
     return points.eta * jnp.linalg.det(g).real.astype(points.eta.dtype)
 
