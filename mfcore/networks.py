@@ -15,7 +15,7 @@ import numpy as np
 
 from mfcore._typing import Array, Float, PRNGKeyArray
 
-PARAMETERISATIONS = ("ntk", "standard")
+PARAMETERISATIONS = ("ntk", "standard", "mup")
 
 
 class MLP(eqx.Module):
@@ -23,7 +23,9 @@ class MLP(eqx.Module):
 
     All draws are standard normal. Parameterisation "ntk" applies (sigma_w / sqrt n) W and sigma_b b at every
     call, "standard" once, at the draw. From one key both are the same function; their gradients, and so their
-    kernels, differ.
+    kernels, differ. "mup" is "ntk" with sigma_w / n in the last layer: a function, and a kernel, that vanish
+    with the width n. Descent at a rate that grows as n then moves the features by as much at any width
+    (Yang and Hu 2021).
     """
 
     weights: list[Array]
@@ -56,7 +58,7 @@ class MLP(eqx.Module):
         self.weights, self.biases = [], []
         for m, n in shapes:
             w, b, draw = jnp.split(draw, (m * n, m * n + m))
-            w, b = self._applied(w.reshape(m, n), b, "standard")
+            w, b = self._applied(w.reshape(m, n), b, drawn=True)
             self.weights.append(w)
             self.biases.append(b)
 
@@ -68,11 +70,13 @@ class MLP(eqx.Module):
 
     def layer(self, number: int) -> tuple[Float[Array, "m n"], Float[Array, " m"]]:
         """Weights and biases of a layer as they act, the factors of the parameterisation included."""
-        return self._applied(self.weights[number], self.biases[number], "ntk")
+        w, b = self._applied(self.weights[number], self.biases[number], drawn=False)
+        last = number == len(self.weights) - 1
+        return (w / w.shape[1] ** 0.5 if last and self.parameterisation == "mup" else w), b
 
-    def _applied(self, w: Float[Array, "m n"], b: Float[Array, " m"], where: str) -> tuple[Array, Array]:
-        # "standard" scales at the draw, "ntk" at each call.
-        if self.parameterisation != where:
+    def _applied(self, w: Float[Array, "m n"], b: Float[Array, " m"], *, drawn: bool) -> tuple[Array, Array]:
+        # "standard" scales at the draw, the others at each call.
+        if drawn != (self.parameterisation == "standard"):
             return w, b
         return self.sigma_w / w.shape[1] ** 0.5 * w, self.sigma_b * b
 

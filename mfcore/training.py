@@ -122,7 +122,8 @@ def train(
         )
     trained, fixed = eqx.partition(model, eqx.is_inexact_array)
     state = (trained, optimiser.init(trained))
-    history, identity = np.zeros((0, 3)), _identity(key, state, points, epochs, batch_size)
+    rules = optimiser.update(trained, state[1], trained)[0], loss.value(jnp.linspace(0, 3, 13))
+    history, identity = np.zeros((0, 3)), _identity(key, (state, points, rules), epochs, batch_size)
     if checkpoint is not None and checkpoint.exists():
         state, history = _restored(checkpoint, state, identity)
     watch = _Clock(history[-1, 2] if len(history) else 0.0)
@@ -178,10 +179,10 @@ class _Clock:
         self.start = time.perf_counter()
 
 
-def _identity(key: PRNGKeyArray, state: Any, points: Points, epochs: int, batch_size: int) -> str:
-    """What must be the same for a run to go on: start, data, order and length."""
+def _identity(key: PRNGKeyArray, numbers: Any, epochs: int, batch_size: int) -> str:
+    """What must be the same for a run to go on: start, data, first step and loss, order and length."""
     words = [epochs, batch_size, provenance.sha256(jax.random.key_data(key))]
-    words += [provenance.sha256(leaf) for leaf in jax.tree.leaves((state, points))]
+    words += [provenance.sha256(leaf) for leaf in jax.tree.leaves(numbers)]
     return provenance.sha256(np.frombuffer(" ".join(map(str, words)).encode(), np.uint8))
 
 
@@ -196,8 +197,8 @@ def _restored(path: Path, state: Any, identity: str) -> tuple[Any, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         if str(file["identity"]) != identity:
             raise ValueError(
-                f"{path} is of another run (other start, data, key, batches or epochs); remove it, or name "
-                "another file"
+                f"{path} is of another run (other start, data, optimiser, loss, key, batches or epochs); "
+                "remove it, or name another file"
             )
         leaves = [jnp.asarray(file[f"leaf/{i}"]) for i in range(len(jax.tree.leaves(state)))]
         return jax.tree.unflatten(jax.tree.structure(state), leaves), file["history"]

@@ -851,6 +851,53 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ),
         ("allow_nan=False", "allow_nan=True", "provenance::complex_cells_and_json_nan_are_refused"),
     ],
+    "kaehler_networks.py": [
+        (
+            "imag[a] * real[b] - real[a] * imag[b]]",
+            "real[a] * imag[b] - imag[a] * real[b]]",
+            "kaehler_networks::potential_metric_is_that_of_nested_autodiff",
+        ),
+        (
+            "- bend[:, :, None, None] * product",
+            "+ bend[:, :, None, None] * product",
+            "kaehler_networks::potential_metric_is_that_of_nested_autodiff",
+            "kaehler_networks::volume_of_the_class_is_kept",
+        ),
+        (
+            "background * (1 + self.alpha * hermitian(",
+            "background + (1 + self.alpha * hermitian(",
+            "kaehler_networks::component_metric_is_hermitian_and_starts_at_fubini_study",
+        ),
+    ],
+    "training.py": [
+        (
+            "1 / (sample.weight * kappa)",
+            "1 / sample.weight",
+            "training::ratio_in_frames_is_that_of_the_metric_in_coordinates",
+        ),
+        (
+            'if str(file["identity"]) != identity:',
+            "if False:",
+            "training::a_checkpoint_of_another_run_is_refused",
+        ),
+        (
+            "for epoch in range(len(history), epochs):",
+            "for epoch in range(epochs):",
+            "training::a_killed_run_goes_on_to_the_same_parameters",
+        ),
+    ],
+    "gauss_newton.py": [
+        (
+            "ahead + jacobian.T @ jax",
+            "jacobian.T @ jax",
+            "gauss_newton::what_the_batch_does_not_see_of_the_last_step_is_kept",
+        ),
+        (
+            "damping * jnp.eye(len(r))",
+            "0 * damping * jnp.eye(len(r))",
+            "gauss_newton::step_is_the_damped_least_squares_solution",
+        ),
+    ],
     "runner.py": [
         (
             "if old is None:",
@@ -1021,8 +1068,8 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
     ],
     "networks.py": [
         (
-            "a = x if layer == 0 else self.activation(x)",
-            "a = self.activation(x)",
+            "(self.activation(x) if layer else x)",
+            "self.activation(x)",
             "networks::a_perceptron_by_hand",
         ),
         (
@@ -1032,9 +1079,15 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "networks::the_parameterisations_are_one_function_with_rescaled_gradients",
         ),
         (
-            "if self.parameterisation != where:",
-            "if where == 'standard':",
+            'if drawn != (self.parameterisation == "standard"):',
+            "if drawn:",
             "networks::the_parameterisations_are_one_function_with_rescaled_gradients",
+        ),
+        (
+            "w / w.shape[1] ** 0.5 if last and",
+            "w / w.shape[1] if last and",
+            "networks::mup_moves_its_features_as_much_at_any_width",
+            "networks::mup_is_the_ntk_function_with_a_smaller_last_layer",
         ),
         (
             "keys = jax.random.split(key, sizes[-1])",
@@ -1250,8 +1303,8 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "rotational_flows::the_clock_changes_when_and_not_what",
         ),
         (
-            'setattr(event, "terminal", True)',
-            'setattr(event, "terminal", False)',
+            "terminal = True",
+            "terminal = False",
             "rotational_flows::an_end_is_met_and_reported",
         ),
     ],

@@ -103,7 +103,7 @@ def test_parameter_gradients_pass_through_the_carried_derivatives(key, sample):
     check_grads(f, (model(key).phi.weights[1],), order=1, modes=("rev",), rtol=1e-6)
 
 
-def test_relu_loses_the_curvature_at_its_kinks(key, sample):
+def test_relu_loses_the_curvature_at_its_kinks(sample):
     """For ReLU the carried second derivative is s' d dbar h alone: the kink's delta function is not seen."""
     jet = kaehler_networks.invariants_jet(sample.z[0], sample.jacobian[0])
     active = (jet[0] - 0.1 > 0)[None]

@@ -43,6 +43,28 @@ def test_the_parameterisations_are_one_function_with_rescaled_gradients(key):
         assert_allclose(ntk.biases[layer], 0.4 * standard.biases[layer], rtol=1e-13)
 
 
+def test_mup_moves_its_features_as_much_at_any_width(key):
+    """One step at the rate n: hidden nodes move by O(1), in the NTK parameterisation by O(1 / sqrt n)."""
+    x, movement = jnp.array([0.3, -1.2, 0.5]), {}
+    for parameterisation in ("ntk", "mup"):
+        for n in (100, 6400):
+            net = networks.MLP(key, (3, n, 1), parameterisation=parameterisation)
+            rate = n if parameterisation == "mup" else 1
+            gradient = eqx.filter_grad(lambda net: net(x)[0])(net)
+            w, b = (-rate * gradient.weights[0], -rate * gradient.biases[0])
+            change = 1.5 / 3**0.5 * w @ x + 0.5 * b
+            movement[parameterisation, n] = float(jnp.sqrt(jnp.mean(change**2)))
+    assert 0.7 < movement["mup", 6400] / movement["mup", 100] < 1.4
+    assert 0.7 < 8 * movement["ntk", 6400] / movement["ntk", 100] < 1.4
+
+
+def test_mup_is_the_ntk_function_with_a_smaller_last_layer(key):
+    x = jnp.array([0.3, -1.2, 0.5])
+    ntk, mup = (networks.MLP(key, (3, 7, 4, 1), parameterisation=p) for p in ("ntk", "mup"))
+    at_zero = 0.5 * ntk.biases[-1]
+    assert_allclose(mup(x) - at_zero, (ntk(x) - at_zero) / 2, rtol=1e-13)
+
+
 def test_draws_are_standard_normal_and_differ_between_layers_and_keys(key):
     net, other = (networks.MLP(k, (40, 40, 40)) for k in (key, jax.random.key(1)))
     draws = np.stack([np.ravel(w) for w in (*net.weights, *other.weights)])

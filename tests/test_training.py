@@ -24,9 +24,11 @@ def model(seed=0, alpha=0.3):
     return kaehler_networks.PotentialMetric(net, alpha)
 
 
+OPTIMISER = training.adam(3e-2, 12, 400, 64)
+
+
 def run(points, checkpoint=None, epochs=4, seed=2):
-    optimiser = training.adam(1e-2, 4, len(points.eta), 64)
-    options = {"optimiser": optimiser, "epochs": epochs, "batch_size": 64, "checkpoint": checkpoint}
+    options = {"optimiser": OPTIMISER, "epochs": epochs, "batch_size": 64, "checkpoint": checkpoint}
     return training.train(model(), points, points, jax.random.key(seed), **options)
 
 
@@ -52,7 +54,7 @@ def test_fubini_study_has_its_known_sigma():
 
 def test_training_lowers_the_loss_and_the_same_key_gives_the_same_run(data):
     first, second = run(data[1]), run(data[1])
-    assert first.loss[-1] < 0.7 * first.loss[0]
+    assert run(data[1], epochs=12).loss[-1] < 0.85 * first.loss[0]
     assert all((a == b).all() for a, b in zip(leaves(first), leaves(second), strict=True))
     assert any((a != b).any() for a, b in zip(leaves(first), leaves(run(data[1], seed=3)), strict=True))
 
@@ -80,6 +82,12 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path):
     run(data[1], tmp_path / "run.npz")
     with pytest.raises(ValueError, match="is of another run"):
         run(data[1], tmp_path / "run.npz", seed=9)
+    for other in ({"optimiser": training.adam(1e-2, 12, 400, 64)}, {"loss": energies.squared}):
+        options = {"optimiser": OPTIMISER, "epochs": 4, "batch_size": 64} | other
+        with pytest.raises(ValueError, match="is of another run"):
+            training.train(
+                model(), data[1], data[1], jax.random.key(2), checkpoint=tmp_path / "run.npz", **options
+            )
 
 
 def test_batches_that_do_not_fit_are_refused(data):
