@@ -159,7 +159,7 @@ def _plan() -> list[Params]:
 EXPERIMENT = Experiment(
     name="large_scale",
     about="Kernel flows at 10^3, 10^4 and 10^5 points without clustering: gains on train and fresh points",
-    cost="about 40 minutes of one core",
+    cost="about an hour of one core",
     trial=trial,
     chains=independent(*_plan()),
     sample={"kernel": "delta", "points": 1_000, "seed": 0, "until": 5.0},
