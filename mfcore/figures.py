@@ -157,7 +157,9 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
             raise ValueError(
                 f"a row of {len(row)} cells for {len(columns)} columns: {list(row)}; give one a column."
             )
-        lines.append([" ".join(cell.split()).replace("|", "\\|") for cell in row])
+        # A number and its error stay on one line.
+        cells = (" ".join(cell.split()).replace("|", "\\|") for cell in row)
+        lines.append([cell.replace(" ± ", "\u00a0±\u00a0") for cell in cells])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

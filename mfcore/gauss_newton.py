@@ -15,8 +15,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from mfcore._typing import Array, Float
-from mfcore.kaehler_networks import PotentialMetric
-from mfcore.training import Points, ratio
+from mfcore.training import Model, Points
 
 
 class Settings(NamedTuple):
@@ -29,12 +28,12 @@ class Settings(NamedTuple):
 DEFAULT = Settings()
 
 
-def residuals(model: PotentialMetric, points: Points) -> Float[Array, " points"]:
+def residuals(model: Model, points: Points) -> Float[Array, " points"]:
     """sqrt(w / B) (eta - 1), whose sum of squares is the mean squared loss of the batch."""
-    return jnp.sqrt(points.weight / len(points.weight)) * (ratio(model, points) - 1)
+    return jnp.sqrt(points.weight / len(points.weight)) * (points.ratio(model) - 1)
 
 
-def residual_jacobian(model: PotentialMetric, points: Points) -> Float[Array, "points params"]:
+def residual_jacobian(model: Model, points: Points) -> Float[Array, "points params"]:
     """dr_b / d theta, the parameters in the order of `ravel_pytree`; one reverse pass a point."""
     trained, fixed = eqx.partition(model, eqx.is_inexact_array)
     theta, unravel = ravel_pytree(trained)
@@ -49,12 +48,12 @@ def residual_jacobian(model: PotentialMetric, points: Points) -> Float[Array, "p
 
 @eqx.filter_jit
 def step(
-    model: PotentialMetric,
+    model: Model,
     last: Float[Array, " params"],
     points: Points,
     rate: Float[Array, ""] | float,
     settings: Settings = DEFAULT,
-) -> tuple[PotentialMetric, Float[Array, " params"], Float[Array, ""]]:
+) -> tuple[Model, Float[Array, " params"], Float[Array, ""]]:
     """One step on one batch: the new model, its step per unit of ``rate``, and the batch's loss before."""
     trained, fixed = eqx.partition(model, eqx.is_inexact_array)
     theta, unravel = ravel_pytree(trained)

@@ -7,10 +7,13 @@ tensor over several charts (paper section 3.1, after its references [13, 14]).
 
 The potential's derivatives are carried forward with it, as a jet: (dim + 1)^2 real numbers a feature, which
 are h; the real, then imaginary parts of dh/dx^a; d^2 h / dx^a dxbar^a; and the real, then imaginary parts of
-d^2 h / dx^a dxbar^b for a < b. A layer is then one matrix product for all of them.
+d^2 h / dx^a dxbar^b for a < b. In the layers each of these channels is an array of its own: put together in
+one array, XLA spends its time on copies, four times as long as on the products.
 """
 
+import itertools
 from collections.abc import Callable
+from typing import TypeAlias
 
 import equinox as eqx
 import jax
@@ -20,6 +23,8 @@ import numpy as np
 from mfcore._typing import Array, Complex, Float
 from mfcore.networks import MLP
 from mfcore.projective import fubini_study_metric, pullback
+
+Jet: TypeAlias = tuple[Array, ...]  # its channels, each an array over features or nodes
 
 
 def smooth_relu(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -69,8 +74,13 @@ class PotentialMetric(eqx.Module):
     def from_jet(
         self, jet: Float[Array, "channels features"], background: Complex[Array, "dim dim"]
     ) -> Complex[Array, "dim dim"]:
-        """The same from `invariants_jet` and the pulled-back Fubini-Study metric, which training keeps."""
-        return background + self.alpha * mixed_derivatives(carried(self.phi, jet)[:, 0])
+        """The same from `invariants_jet` and the pulled-back Fubini-Study metric."""
+        return background + hermitian(self.entries(jet))
+
+    def entries(self, jet: Float[Array, "channels features"]) -> Float[Array, " entries"]:
+        """alpha d dbar phi, as the numbers of which `hermitian` makes a matrix."""
+        channels = carried(self.phi, tuple(jet))
+        return self.alpha * jnp.concatenate(channels[2 * _dim(len(channels)) + 1 :])
 
 
 class ComponentMetric(eqx.Module):
@@ -91,8 +101,8 @@ class ComponentMetric(eqx.Module):
         return background * (1 + self.alpha * hermitian(self.components(inputs)))
 
 
-def carried(net: MLP, jet: Float[Array, "channels features"]) -> Float[Array, "channels outputs"]:
-    """The perceptron's outputs with their derivatives, from the inputs with theirs.
+def carried(net: MLP, jet: Jet) -> Jet:
+    """The perceptron's outputs with their derivatives, from the inputs with theirs, channel by channel.
 
     An activation with a kink, such as ReLU, loses what its second derivative has at the kink: the result is
     then the mixed derivative almost everywhere, but not that of any potential on the whole.
@@ -101,13 +111,14 @@ def carried(net: MLP, jet: Float[Array, "channels features"]) -> Float[Array, "c
         if layer:
             jet = activated(net.activation, jet)
         w, b = net.layer(layer)
-        jet = (jet @ w.T).at[0].add(b)
+        value, *derivatives = (channel @ w.T for channel in jet)
+        jet = (value + b, *derivatives)
     return jet
 
 
-def activated(activation: Callable, jet: Float[Array, "channels nodes"]) -> Float[Array, "channels nodes"]:
+def activated(activation: Callable, jet: Jet) -> Jet:
     """s(h) with its derivatives: ds = s' dh, and d dbar s = s' d dbar h + s'' dh dbar h."""
-    dim = _dim(jet)
+    dim = _dim(len(jet))
     h = jet[0]
 
     def slope(x: Array) -> Array:
@@ -115,19 +126,13 @@ def activated(activation: Callable, jet: Float[Array, "channels nodes"]) -> Floa
 
     value, first = jax.jvp(activation, (h,), (jnp.ones_like(h),))
     second = jax.jvp(slope, (h,), (jnp.ones_like(h),))[1]
-    real, imag = jet[1 : 1 + dim], jet[1 + dim : 1 + 2 * dim]
-    a, b = np.triu_indices(dim, k=1)
-    products = jnp.concatenate(
-        [real**2 + imag**2, real[a] * real[b] + imag[a] * imag[b], imag[a] * real[b] - real[a] * imag[b]]
-    )
-    return jnp.concatenate(
-        [value[None], first * jet[1 : 1 + 2 * dim], first * jet[1 + 2 * dim :] + second * products]
-    )
-
-
-def mixed_derivatives(jet: Float[Array, " channels"]) -> Complex[Array, "dim dim"]:
-    """d^2 h / dx^a dxbar^b of one function, a Hermitian matrix [a, b]."""
-    return hermitian(jet[1 + 2 * _dim(jet) :])
+    real, imag, mixed = jet[1 : 1 + dim], jet[1 + dim : 1 + 2 * dim], jet[1 + 2 * dim :]
+    pairs = list(itertools.combinations(range(dim), 2))
+    products = [x**2 + y**2 for x, y in zip(real, imag, strict=True)]
+    products += [real[a] * real[b] + imag[a] * imag[b] for a, b in pairs]
+    products += [imag[a] * real[b] - real[a] * imag[b] for a, b in pairs]
+    bent = (first * m + second * p for m, p in zip(mixed, products, strict=True))
+    return (value, *(first * x for x in (*real, *imag)), *bent)
 
 
 def hermitian(entries: Float[Array, " entries"]) -> Complex[Array, "dim dim"]:
@@ -143,8 +148,23 @@ def hermitian(entries: Float[Array, " entries"]) -> Complex[Array, "dim dim"]:
     return upper + upper.conj().T + jnp.diag(entries[:dim])
 
 
-def _dim(jet: Array) -> int:
-    return round(jet.shape[0] ** 0.5) - 1
+def determinant(entries: Float[Array, " entries"]) -> Float[Array, ""]:
+    """det of the matrix that `hermitian` makes of these numbers; up to 3 by 3 without complex numbers."""
+    dim = round(entries.shape[0] ** 0.5)
+    if dim == 1:
+        return entries[0]
+    if dim == 2:
+        a, b, x, y = entries
+        return a * b - x**2 - y**2
+    if dim == 3:
+        a, b, c, x, y, z, u, v, w = entries  # g_01 = x + iu, g_02 = y + iv, g_12 = z + iw
+        cycle = (x * z - u * w) * y + (x * w + u * z) * v
+        return a * b * c + 2 * cycle - a * (z**2 + w**2) - b * (y**2 + v**2) - c * (x**2 + u**2)
+    return jnp.linalg.det(hermitian(entries)).real
+
+
+def _dim(channels: int) -> int:
+    return round(channels**0.5) - 1
 
 
 def _real_parts(u: Complex[Array, "hom hom"]) -> Float[Array, " features"]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import equinox as eqx
 import jax
@@ -22,15 +22,15 @@ import optax
 from tqdm import tqdm
 
 from mfcore import provenance
-from mfcore._typing import Array, Float, PRNGKeyArray
+from mfcore._typing import Array, Complex, Float, PRNGKeyArray
 from mfcore.energies import PointwiseLoss, absolute
 from mfcore.hypersurface import Dwork, fubini_study_volume, omega_volume
-from mfcore.kaehler_networks import PotentialMetric, invariants_jet
+from mfcore.kaehler_networks import determinant, invariants, invariants_jet
 from mfcore.sampling import Sample, fubini_study_pullback
 
 
-class Points(NamedTuple):
-    """What a loss needs at each point.
+class FramePoints(NamedTuple):
+    """What a potential model needs at each point.
 
     ``jet`` are `invariants_jet` in a frame orthonormal for g_FS; ``eta`` the ratio of the Fubini-Study metric
     there; ``weight`` the density of |Omega|^2 against the points, with mean 1.
@@ -40,9 +40,32 @@ class Points(NamedTuple):
     eta: Float[Array, " points"]
     weight: Float[Array, " points"]
 
-    def take(self, index: Any) -> "Points":
-        """The points of this index."""
-        return Points(*(field[index] for field in self))
+    def ratio(self, model: Any) -> Float[Array, " points"]:
+        """eta of a `PotentialMetric` at the points."""
+        size = round(self.jet.shape[1] ** 0.5) - 1
+        one = jnp.concatenate([jnp.ones(size), jnp.zeros(size**2 - size)]).astype(self.jet.dtype)
+        return self.eta * jax.vmap(lambda jet: determinant(one + model.entries(jet)))(self.jet)
+
+
+class ChartPoints(NamedTuple):
+    """What a component model needs at each point: in the coordinates of its chart, for it knows no other.
+
+    ``inputs`` are the `invariants`, ``background`` the Fubini-Study metric, ``scale`` 1 / (kappa |Omega|^2).
+    """
+
+    inputs: Float[Array, "points features"]
+    background: Complex[Array, "points dim dim"]
+    scale: Float[Array, " points"]
+    weight: Float[Array, " points"]
+
+    def ratio(self, model: Any) -> Float[Array, " points"]:
+        """eta of a `ComponentMetric` at the points."""
+        g = jax.vmap(model.from_inputs)(self.inputs, self.background)
+        return self.scale * jnp.linalg.det(g).real
+
+
+Points: TypeAlias = FramePoints | ChartPoints
+Model: TypeAlias = Any  # whatever the points know the ratio of
 
 
 class Run(NamedTuple):
@@ -54,19 +77,38 @@ class Run(NamedTuple):
     seconds: Float[np.ndarray, " epochs"]
 
 
-def points_of(sample: Sample, kappa: float, dtype: Any = jnp.float64) -> Points:
-    """The training data of a sample, kappa being the mean of det g_FS / |Omega|^2 over |Omega|^2."""
-    return jax.tree.map(lambda x: x.astype(dtype), _points_of(sample, jnp.asarray(kappa)))
+def frame_points(sample: Sample, kappa: float, dtype: Any = jnp.float64) -> FramePoints:
+    """The data of a sample for a `PotentialMetric`; kappa is the mean of det g_FS / |Omega|^2."""
+    return _cast(_frame_points(sample, jnp.asarray(kappa)), dtype)
 
 
 @jax.jit
-def _points_of(sample: Sample, kappa: Array) -> Points:
+def _frame_points(sample: Sample, kappa: Array) -> FramePoints:
     frame = jnp.linalg.inv(jnp.linalg.cholesky(fubini_study_pullback(sample)))
     # In blocks: the derivatives of 25 features as complex matrices are large beside what is kept.
     jets = jax.lax.map(
         lambda x: invariants_jet(x[0], x[1] @ x[2]), (sample.z, frame, sample.jacobian), batch_size=2000
     )
-    return Points(jets, 1 / (sample.weight * kappa), sample.weight / jnp.mean(sample.weight))
+    return FramePoints(jets, 1 / (sample.weight * kappa), sample.weight / jnp.mean(sample.weight))
+
+
+def chart_points(sample: Sample, kappa: float, dtype: Any = jnp.float64) -> ChartPoints:
+    """The data of a sample for a `ComponentMetric`; kappa is the mean of det g_FS / |Omega|^2."""
+    scale = 1 / (kappa * jnp.abs(sample.omega) ** 2)
+    background, weight = fubini_study_pullback(sample), sample.weight / jnp.mean(sample.weight)
+    return _cast(ChartPoints(jax.vmap(invariants)(sample.z), background, scale, weight), dtype)
+
+
+def _cast(points: Any, dtype: Any) -> Any:
+    def cast(x: Array) -> Array:
+        return x.astype(jnp.result_type(dtype, 1j) if jnp.iscomplexobj(x) else dtype)
+
+    return jax.tree.map(cast, points)
+
+
+def in_precision(model: Any, dtype: Any) -> Any:
+    """The model with its parameters in this precision."""
+    return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, model)
 
 
 def exact_kappa(variety: Dwork) -> float:
@@ -74,23 +116,21 @@ def exact_kappa(variety: Dwork) -> float:
     return fubini_study_volume(variety) / omega_volume(variety)
 
 
-def ratio(model: PotentialMetric, points: Points) -> Float[Array, " points"]:
-    """eta of the model at the points."""
-    one = jnp.eye(round(points.jet.shape[1] ** 0.5) - 1, dtype=jnp.result_type(points.jet, 1j))
-    g = jax.vmap(lambda jet: model.from_jet(jet, one))(points.jet)
-    return points.eta * jnp.linalg.det(g).real.astype(points.eta.dtype)
+def taken(points: Any, index: Any) -> Any:
+    """The points of this index."""
+    return jax.tree.map(lambda x: x[index], points)
 
 
 @eqx.filter_jit
-def held_out(model: PotentialMetric, points: Points) -> Float[Array, ""]:
+def held_out(model: Model, points: Points) -> Float[Array, ""]:
     """The sigma loss on these points."""
-    eta = jax.lax.map(lambda p: ratio(model, jax.tree.map(lambda x: x[None], p))[0], points, batch_size=2000)
+    eta = jax.lax.map(lambda p: jax.tree.map(lambda x: x[None], p).ratio(model)[0], points, batch_size=2000)
     return jnp.sum(points.weight * jnp.abs(1 - eta)) / jnp.sum(points.weight)
 
 
-def mean_loss(model: PotentialMetric, points: Points, loss: PointwiseLoss = absolute) -> Float[Array, ""]:
+def mean_loss(model: Model, points: Points, loss: PointwiseLoss = absolute) -> Float[Array, ""]:
     """The mean of l(eta) over |Omega|^2, which training lowers."""
-    return jnp.mean(points.weight * loss.value(ratio(model, points)))
+    return jnp.mean(points.weight * loss.value(points.ratio(model)))
 
 
 def adam(rate: float, epochs: int, n_points: int, batch_size: int) -> optax.GradientTransformation:
@@ -99,7 +139,7 @@ def adam(rate: float, epochs: int, n_points: int, batch_size: int) -> optax.Grad
 
 
 def train(
-    model: PotentialMetric,
+    model: Model,
     points: Points,
     fresh: Points,
     key: PRNGKeyArray,
@@ -115,10 +155,10 @@ def train(
     The points left over where ``batch_size`` does not divide their number sit out that epoch, others each
     time. With ``checkpoint`` (a file) every epoch is kept, and a run found there goes on.
     """
-    if not 1 <= batch_size <= len(points.eta) or epochs < 1:
+    if not 1 <= batch_size <= len(points.weight) or epochs < 1:
         raise ValueError(
-            f"batches of {batch_size} from {len(points.eta)} points, {epochs} epochs: need a size from 1 to "
-            "the number of points, and at least 1 epoch"
+            f"batches of {batch_size} from {len(points.weight)} points, {epochs} epochs: need a size from 1 "
+            "to the number of points, and at least 1 epoch"
         )
     trained, fixed = eqx.partition(model, eqx.is_inexact_array)
     state = (trained, optimiser.init(trained))
@@ -129,7 +169,7 @@ def train(
     watch = _Clock(history[-1, 2] if len(history) else 0.0)
     with tqdm(total=epochs, initial=len(history), desc="training", leave=False) as bar:
         for epoch in range(len(history), epochs):
-            order = _order(jax.random.fold_in(key, epoch), len(points.eta), batch_size)
+            order = _order(jax.random.fold_in(key, epoch), len(points.weight), batch_size)
             state, mean = _epoch(state, fixed, points, order, optimiser, loss)
             with watch.paused():
                 sigma = float(held_out(eqx.combine(state[0], fixed), fresh))
@@ -154,7 +194,7 @@ def _epoch(
     def step(state: tuple, index: Array) -> tuple[tuple, Array]:
         trained, memory = state
         value, gradient = jax.value_and_grad(
-            lambda trained: mean_loss(eqx.combine(trained, fixed), points.take(index), loss)
+            lambda trained: mean_loss(eqx.combine(trained, fixed), taken(points, index), loss)
         )(trained)
         change, memory = optimiser.update(gradient, memory, trained)
         return (optax.apply_updates(trained, change), memory), value

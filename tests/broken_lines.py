@@ -853,8 +853,8 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
     ],
     "kaehler_networks.py": [
         (
-            "imag[a] * real[b] - real[a] * imag[b]]",
-            "real[a] * imag[b] - imag[a] * real[b]]",
+            "imag[a] * real[b] - real[a] * imag[b] for",
+            "real[a] * imag[b] - imag[a] * real[b] for",
             "kaehler_networks::potential_metric_is_that_of_nested_autodiff",
         ),
         (
@@ -884,6 +884,19 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "for epoch in range(len(history), epochs):",
             "for epoch in range(epochs):",
             "training::a_killed_run_goes_on_to_the_same_parameters",
+        ),
+    ],
+    "linearised.py": [
+        (
+            "(at,), (along,))[1]",
+            "(at,), (along,))[0]",
+            "linearised::tangent_model_is_the_derivative_of_the_network",
+            "linearised::descent_moves_the_metric_by_the_metric_ntk_of_all_components",
+        ),
+        (
+            "jnp.zeros_like(x) if",
+            "x if",
+            "linearised::it_starts_at_fubini_study",
         ),
     ],
     "gauss_newton.py": [

@@ -146,11 +146,11 @@ def test_the_default_directory_is_here(tmp_path, monkeypatch):
 
 
 def test_a_markdown_table_has_a_line_a_row_and_cells_without_breaks():
-    table = figures.markdown_table(["kernel", "gain"], [["ReLU", "4.8"], ["|x|", "of\n  two lines"]])
+    table = figures.markdown_table(["kernel", "|g|"], [["ReLU", "4.8 ± 0.1"], ["|x|", "of\n  two lines"]])
     assert table.splitlines() == [
-        "| kernel | gain |",
+        "| kernel | \\|g\\| |",
         "| --- | --- |",
-        "| ReLU | 4.8 |",
+        "| ReLU | 4.8\u00a0±\u00a00.1 |",
         "| \\|x\\| | of two lines |",
     ]
     with pytest.raises(ValueError, match="a row of 1 cells for 2 columns"):

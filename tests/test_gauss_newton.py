@@ -16,7 +16,7 @@ QUINTIC = Dwork(5)
 @pytest.fixture(scope="module")
 def points():
     sample = sampling.random_points(jax.random.key(1), QUINTIC, 60)
-    return training.points_of(sample, training.exact_kappa(QUINTIC))
+    return training.frame_points(sample, training.exact_kappa(QUINTIC))
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_step_is_the_damped_least_squares_solution(points, model):
 def test_what_the_batch_does_not_see_of_the_last_step_is_kept(points, model):
     """Along the null space of J the last step goes on, shrunk; elsewhere the batch decides."""
     theta, _ = ravel_pytree(model)
-    few = points.take(slice(0, 10))
+    few = training.taken(points, slice(0, 10))
     jacobian = gauss_newton.residual_jacobian(model, few)
     last = jax.random.normal(jax.random.key(4), theta.shape)
     _, change, _ = gauss_newton.step(model, last, few, 1.0, gauss_newton.Settings(1e-12, 0.9))

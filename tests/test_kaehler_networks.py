@@ -108,6 +108,13 @@ def test_relu_loses_the_curvature_at_its_kinks(sample):
     jet = kaehler_networks.invariants_jet(sample.z[0], sample.jacobian[0])
     active = (jet[0] - 0.1 > 0)[None]
     shifted = jet.at[0].add(-0.1)
-    np.testing.assert_allclose(
-        kaehler_networks.activated(jax.nn.relu, shifted), jnp.where(active, shifted, 0), atol=1e-15
-    )
+    found = jnp.stack(kaehler_networks.activated(jax.nn.relu, tuple(shifted)))
+    np.testing.assert_allclose(found, jnp.where(active, shifted, 0), atol=1e-15)
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
+def test_determinant_is_that_of_the_matrix(key, dim):
+    entries = jax.random.normal(key, (20, dim**2))
+    expected = jnp.linalg.det(jax.vmap(kaehler_networks.hermitian)(entries))
+    np.testing.assert_allclose(jax.vmap(kaehler_networks.determinant)(entries), expected.real, atol=1e-13)
+    np.testing.assert_allclose(expected.imag, 0, atol=1e-13)

@@ -16,7 +16,7 @@ QUINTIC = Dwork(5)
 @pytest.fixture(scope="module")
 def data():
     sample = sampling.random_points(jax.random.key(1), QUINTIC, 400)
-    return sample, training.points_of(sample, training.exact_kappa(QUINTIC))
+    return sample, training.frame_points(sample, training.exact_kappa(QUINTIC))
 
 
 def model(seed=0, alpha=0.3):
@@ -40,15 +40,28 @@ def test_ratio_in_frames_is_that_of_the_metric_in_coordinates(data):
     sample, points = data
     g = jax.vmap(model())(sample.z, sample.jacobian)
     expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
-    np.testing.assert_allclose(training.ratio(model(), points), expected, rtol=1e-11)
+    np.testing.assert_allclose(points.ratio(model()), expected, rtol=1e-11)
     np.testing.assert_allclose(
         training.held_out(model(), points), energies.sigma(expected, sample.weight), rtol=1e-11
     )
 
 
+def test_component_model_is_the_metric_in_the_coordinates_of_the_chart(data):
+    sample, _ = data
+    points = training.chart_points(sample, training.exact_kappa(QUINTIC))
+    metric = kaehler_networks.ComponentMetric(MLP(jax.random.key(4), (25, 8, 9)), 0.2)
+    g = jax.vmap(metric)(sample.z, sample.jacobian)
+    expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
+    np.testing.assert_allclose(points.ratio(metric), expected, rtol=1e-11)
+    trained = training.train(
+        metric, points, points, jax.random.key(2), optimiser=OPTIMISER, epochs=12, batch_size=64
+    )
+    assert trained.sigma[-1] < 0.9 * float(training.held_out(metric, points))
+
+
 def test_fubini_study_has_its_known_sigma():
     sample = sampling.random_points(jax.random.key(7), QUINTIC, 20_000)
-    points = training.points_of(sample, training.exact_kappa(QUINTIC))
+    points = training.frame_points(sample, training.exact_kappa(QUINTIC))
     assert abs(float(training.held_out(model(alpha=0.0), points)) - 0.373) < 0.01
 
 
@@ -119,5 +132,14 @@ def test_nothing_compiles_after_the_first_epoch(data):
 
 def test_single_precision_is_an_argument(data):
     sample, _ = data
-    points = training.points_of(sample, training.exact_kappa(QUINTIC), jnp.float32)
+    kappa = training.exact_kappa(QUINTIC)
+    points, in_charts = (
+        f(sample, kappa, jnp.float32) for f in (training.frame_points, training.chart_points)
+    )
     assert {field.dtype for field in points} == {jnp.dtype("float32")}
+    assert {field.dtype for field in in_charts} == {jnp.dtype("float32"), jnp.dtype("complex64")}
+    small = training.in_precision(model(), jnp.float32)
+    options = {"optimiser": OPTIMISER, "epochs": 1, "batch_size": 64}
+    single = training.train(small, points, points, jax.random.key(2), **options)
+    assert {leaf.dtype for leaf in leaves(single)} == {jnp.dtype("float32")}
+    np.testing.assert_allclose(single.sigma, run(data[1], epochs=1).sigma, rtol=1e-4)
