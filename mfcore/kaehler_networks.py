@@ -8,7 +8,7 @@ tensor over several charts (paper section 3.1, after its references [13, 14]).
 The potential's derivatives are carried forward with it, as a jet: (dim + 1)^2 real numbers a feature, which
 are h; the real, then imaginary parts of dh/dx^a; d^2 h / dx^a dxbar^a; and the real, then imaginary parts of
 d^2 h / dx^a dxbar^b for a < b. In the layers each of these channels is an array of its own: put together in
-one array, XLA spends its time on copies, four times as long as on the products.
+one array, XLA spends more time on copies than on the products.
 """
 
 import itertools

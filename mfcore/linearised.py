@@ -5,7 +5,6 @@ the Jacobian of the network's own at fixed theta. Under descent from w = 0 these
 with the full metric-NTK J J^T of all components, which no matrix has to hold. Paper (2.12), conclusions.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -19,6 +18,8 @@ from mfcore._typing import Array, Float
 from mfcore.energies import PointwiseLoss, squared
 from mfcore.kaehler_networks import PotentialMetric
 from mfcore.training import FramePoints, held_out, mean_loss
+
+SOLVER = optax.lbfgs()
 
 
 class TangentMetric(eqx.Module):
@@ -56,29 +57,23 @@ def fit(
     if steps < 1:
         raise ValueError(f"{steps} steps: need at least 1")
 
+    direction: Any = model.direction
+    state = SOLVER.init(direction)
+    losses, sigmas = [], []
+    for _ in tqdm(range(steps), desc="frozen kernel", leave=False):
+        direction, state, value = _step(direction, state, model, points, loss)
+        losses.append(float(value))
+        model = eqx.tree_at(lambda m: m.direction, model, direction)
+        sigmas.append(float(held_out(model, fresh)))
+    return model, np.array(losses), np.array(sigmas)
+
+
+# Network and points come as arguments: closed over they would be constants, compiled anew for each fit.
+@eqx.filter_jit
+def _step(direction: Any, state: Any, model: TangentMetric, points: FramePoints, loss: PointwiseLoss) -> Any:
     def of(direction: Any) -> Array:
         return mean_loss(eqx.tree_at(lambda m: m.direction, model, direction), points, loss)
 
-    solver = optax.lbfgs()
-    direction: Any = model.direction
-    state = solver.init(direction)
-    step = _step_of(of, solver)
-    losses, sigmas = [], []
-    for _ in tqdm(range(steps), desc="frozen kernel", leave=False):
-        direction, state, value = step(direction, state)
-        losses.append(float(value))
-        moved = eqx.tree_at(lambda m: m.direction, model, direction)
-        sigmas.append(float(held_out(moved, fresh)))
-    return eqx.tree_at(lambda m: m.direction, model, direction), np.array(losses), np.array(sigmas)
-
-
-def _step_of(of: Callable, solver: optax.GradientTransformationExtraArgs) -> Callable:
-    value_and_gradient = optax.value_and_grad_from_state(of)
-
-    @jax.jit
-    def step(direction: Any, state: Any) -> tuple[Any, Any, Any]:
-        value, gradient = value_and_gradient(direction, state=state)
-        change, state = solver.update(gradient, state, direction, value=value, grad=gradient, value_fn=of)
-        return optax.apply_updates(direction, change), state, value
-
-    return step
+    value, gradient = optax.value_and_grad_from_state(of)(direction, state=state)
+    change, state = SOLVER.update(gradient, state, direction, value=value, grad=gradient, value_fn=of)
+    return optax.apply_updates(direction, change), state, value
