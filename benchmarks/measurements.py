@@ -18,6 +18,7 @@ TRAIN = 1_000
 WIDE = 2.0  # sigma of the Gaussian exp(-(sigma d)^2) of the products
 PRODUCT_ROWS = 100  # of a product that are compared
 REPEATS = 3
+BATCHES = 20  # of 512 points in an epoch of training
 
 Numbers = dict[str, Any]
 
@@ -205,6 +206,45 @@ def flow_of_library() -> Numbers:
     return {"seconds": seconds, "value": _value(g)}
 
 
+def training_mfcore() -> Numbers:
+    """A step of Adam on 512 points, derivatives carried through the layers."""
+    from mfcore.training import frame_points
+
+    return _training(frame_points)
+
+
+def training_ambient() -> Numbers:
+    """The same step, derivatives nested over the homogeneous coordinates."""
+    from benchmarks.nested import AmbientPoints, nested_points
+
+    return _training(lambda *data: nested_points(AmbientPoints, *data))
+
+
+def training_local() -> Numbers:
+    """The same step, derivatives nested over the local coordinates."""
+    from benchmarks.nested import LocalPoints, nested_points
+
+    return _training(lambda *data: nested_points(LocalPoints, *data))
+
+
+def _training(points_of: Callable[..., Any]) -> Numbers:
+    from mfcore import networks, training
+    from mfcore.kaehler_networks import PotentialMetric, smooth_relu
+
+    single = jnp.float32
+    points = points_of(
+        random_points(jax.random.key(0), Dwork(), BATCHES * 512), training.exact_kappa(Dwork()), single
+    )
+    net = networks.MLP(jax.random.key(1), (25, 64, 64, 64, 1), activation=smooth_relu, sigma_b=0.1)
+    model = training.in_precision(PotentialMetric(net, 0.3), single)
+    epochs = REPEATS + 1
+    method = training.descent(training.adam(2e-2, epochs, BATCHES * 512, 512))
+    few = training.taken(points, slice(0, 100))
+    run = training.train(model, points, few, jax.random.key(2), method=method, epochs=epochs)
+    times = np.diff(run.seconds)  # the first epoch compiles
+    return {"seconds": float(times.min()) / BATCHES, "value": run.loss.tolist()}
+
+
 def _library_start() -> tuple[Sample, jax.Array, float]:
     from mfcore.hypersurface import fubini_study_volume, omega_volume
 
@@ -252,5 +292,5 @@ def _value(g: jax.Array) -> list[float]:
 MEASUREMENTS = {
     name: function
     for name, function in list(globals().items())
-    if name.startswith(("sampling_", "neighbours_", "flow_", "product_"))
+    if name.startswith(("sampling_", "neighbours_", "flow_", "product_", "training_"))
 }

@@ -79,7 +79,10 @@ class PotentialMetric(eqx.Module):
 
     def entries(self, jet: Float[Array, "channels features"]) -> Float[Array, " entries"]:
         """alpha d dbar phi, as the numbers of which `hermitian` makes a matrix."""
-        channels = carried(self.phi, tuple(jet))
+        return self.mixed(carried(self.phi, tuple(jet)))
+
+    def mixed(self, channels: Jet) -> Float[Array, " entries"]:
+        """alpha d dbar phi, of the channels of phi."""
         return self.alpha * jnp.concatenate(channels[2 * _dim(len(channels)) + 1 :])
 
 
@@ -110,10 +113,15 @@ def carried(net: MLP, jet: Jet) -> Jet:
     for layer in range(len(net.weights)):
         if layer:
             jet = activated(net.activation, jet)
-        w, b = net.layer(layer)
-        value, *derivatives = (channel @ w.T for channel in jet)
-        jet = (value + b, *derivatives)
+        jet = linear(net, layer, jet)
     return jet
+
+
+def linear(net: MLP, layer: int, jet: Jet) -> Jet:
+    """W h + b with its derivatives."""
+    w, b = net.layer(layer)
+    value, *derivatives = (channel @ w.T for channel in jet)
+    return (value + b, *derivatives)
 
 
 def activated(activation: Callable, jet: Jet) -> Jet:

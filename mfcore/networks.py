@@ -70,7 +70,13 @@ class MLP(eqx.Module):
 
     def layer(self, number: int) -> tuple[Float[Array, "m n"], Float[Array, " m"]]:
         """Weights and biases of a layer as they act, the factors of the parameterisation included."""
-        w, b = self._applied(self.weights[number], self.biases[number], drawn=False)
+        return self.applied(number, self.weights[number], self.biases[number])
+
+    def applied(
+        self, number: int, w: Float[Array, "m n"], b: Float[Array, " m"]
+    ) -> tuple[Float[Array, "m n"], Float[Array, " m"]]:
+        """What the parameterisation makes of weights and biases in this layer: a linear map of both."""
+        w, b = self._applied(w, b, drawn=False)
         last = number == len(self.weights) - 1
         return (w / w.shape[1] ** 0.5 if last and self.parameterisation == "mup" else w), b
 

@@ -9,7 +9,7 @@ for bit.
 import contextlib
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -25,7 +25,7 @@ from mfcore import provenance
 from mfcore._typing import Array, Complex, Float, PRNGKeyArray
 from mfcore.energies import PointwiseLoss, absolute
 from mfcore.hypersurface import Dwork, fubini_study_volume, omega_volume
-from mfcore.kaehler_networks import determinant, invariants, invariants_jet
+from mfcore.kaehler_networks import determinant, hermitian, invariants, invariants_jet
 from mfcore.sampling import Sample, fubini_study_pullback
 
 
@@ -42,9 +42,21 @@ class FramePoints(NamedTuple):
 
     def ratio(self, model: Any) -> Float[Array, " points"]:
         """eta of a `PotentialMetric` at the points."""
-        size = round(self.jet.shape[1] ** 0.5) - 1
-        one = jnp.concatenate([jnp.ones(size), jnp.zeros(size**2 - size)]).astype(self.jet.dtype)
-        return self.eta * jax.vmap(lambda jet: determinant(one + model.entries(jet)))(self.jet)
+        return self.ratio_of(jax.vmap(model.entries)(self.jet))
+
+    def ratio_of(self, entries: Float[Array, "points entries"]) -> Float[Array, " points"]:
+        """eta from what is added to the unit matrix, in the order of `mfcore.kaehler_networks.hermitian`."""
+        return self.eta * jax.vmap(determinant)(_unit(entries) + entries)
+
+    def least_eigenvalue(self, model: Any) -> Float[Array, " points"]:
+        """Of the metric, against g_FS: positive where the metric is."""
+        entries = jax.vmap(model.entries)(self.jet)
+        return jnp.linalg.eigvalsh(jax.vmap(hermitian)(_unit(entries) + entries))[:, 0]
+
+
+def _unit(entries: Float[Array, "points entries"]) -> Float[Array, " entries"]:
+    size = round(entries.shape[1] ** 0.5)
+    return jnp.concatenate([jnp.ones(size), jnp.zeros(size**2 - size)]).astype(entries.dtype)
 
 
 class ChartPoints(NamedTuple):
@@ -133,6 +145,31 @@ def mean_loss(model: Model, points: Points, loss: PointwiseLoss = absolute) -> F
     return jnp.mean(points.weight * loss.value(points.ratio(model)))
 
 
+class Method(NamedTuple):
+    """A way to train, batch by batch."""
+
+    start: Callable[[Any], Any]  # from the parameters to what the method remembers
+    step: Callable[[Any, Any, Any, Points], tuple]  # (parameters, memory, fixed part of the model, batch)
+    identity: Callable[[Any], Any]  # from parameters to numbers that tell this method from others
+
+
+def descent(optimiser: optax.GradientTransformation, loss: PointwiseLoss = absolute) -> Method:
+    """Descent along the gradient of the mean loss, by any Optax optimiser."""
+
+    def step(trained: Any, memory: Any, fixed: Any, points: Points) -> tuple:
+        value, gradient = jax.value_and_grad(
+            lambda trained: mean_loss(eqx.combine(trained, fixed), points, loss)
+        )(trained)
+        change, memory = optimiser.update(gradient, memory, trained)
+        return optax.apply_updates(trained, change), memory, value
+
+    def identity(trained: Any) -> tuple:
+        first_change = optimiser.update(trained, optimiser.init(trained), trained)[0]
+        return first_change, loss.value(jnp.linspace(0, 3, 13))
+
+    return Method(optimiser.init, step, identity)
+
+
 def adam(rate: float, epochs: int, n_points: int, batch_size: int) -> optax.GradientTransformation:
     """Adam with a rate that falls along a cosine to zero at the last step."""
     return optax.adam(optax.cosine_decay_schedule(rate, epochs * (n_points // batch_size)))
@@ -144,13 +181,12 @@ def train(
     fresh: Points,
     key: PRNGKeyArray,
     *,
-    optimiser: optax.GradientTransformation,
+    method: Method,
     epochs: int,
     batch_size: int = 512,
-    loss: PointwiseLoss = absolute,
     checkpoint: Path | None = None,
 ) -> Run:
-    """Train by stochastic descent, the points in a new order every epoch.
+    """Train in batches, the points in a new order every epoch; `descent`, or `mfcore.gauss_newton`.
 
     The points left over where ``batch_size`` does not divide their number sit out that epoch, others each
     time. With ``checkpoint`` (a file) every epoch is kept, and a run found there goes on.
@@ -161,16 +197,16 @@ def train(
             "to the number of points, and at least 1 epoch"
         )
     trained, fixed = eqx.partition(model, eqx.is_inexact_array)
-    state = (trained, optimiser.init(trained))
-    rules = optimiser.update(trained, state[1], trained)[0], loss.value(jnp.linspace(0, 3, 13))
-    history, identity = np.zeros((0, 3)), _identity(key, (state, points, rules), epochs, batch_size)
+    state = (trained, method.start(trained))
+    numbers = (state, points, method.identity(trained))
+    history, identity = np.zeros((0, 3)), _identity(key, numbers, epochs, batch_size)
     if checkpoint is not None and checkpoint.exists():
         state, history = _restored(checkpoint, state, identity)
     watch = _Clock(history[-1, 2] if len(history) else 0.0)
     with tqdm(total=epochs, initial=len(history), desc="training", leave=False) as bar:
         for epoch in range(len(history), epochs):
             order = _order(jax.random.fold_in(key, epoch), len(points.weight), batch_size)
-            state, mean = _epoch(state, fixed, points, order, optimiser, loss)
+            state, mean = _epoch(state, fixed, points, order, method)
             with watch.paused():
                 sigma = float(held_out(eqx.combine(state[0], fixed), fresh))
             history = np.vstack([history, [float(mean), sigma, watch.seconds()]])
@@ -188,16 +224,10 @@ def _order(key: PRNGKeyArray, n_points: int, batch_size: int) -> Array:
 
 
 @eqx.filter_jit
-def _epoch(
-    state: tuple, fixed: Any, points: Points, order: Array, optimiser: Any, loss: PointwiseLoss
-) -> tuple[tuple, Array]:
+def _epoch(state: tuple, fixed: Any, points: Points, order: Array, method: Method) -> tuple[tuple, Array]:
     def step(state: tuple, index: Array) -> tuple[tuple, Array]:
-        trained, memory = state
-        value, gradient = jax.value_and_grad(
-            lambda trained: mean_loss(eqx.combine(trained, fixed), taken(points, index), loss)
-        )(trained)
-        change, memory = optimiser.update(gradient, memory, trained)
-        return (optax.apply_updates(trained, change), memory), value
+        trained, memory, value = method.step(*state, fixed, taken(points, index))  # pyright: ignore
+        return (trained, memory), value
 
     state, values = jax.lax.scan(step, state, order)
     return state, jnp.mean(values)
@@ -237,7 +267,7 @@ def _restored(path: Path, state: Any, identity: str) -> tuple[Any, np.ndarray]:
     with np.load(path, allow_pickle=False) as file:
         if str(file["identity"]) != identity:
             raise ValueError(
-                f"{path} is of another run (other start, data, optimiser, loss, key, batches or epochs); "
+                f"{path} is of another run (other start, data, method, key, batches or epochs); "
                 "remove it, or name another file"
             )
         leaves = [jnp.asarray(file[f"leaf/{i}"]) for i in range(len(jax.tree.leaves(state)))]

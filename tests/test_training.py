@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
 from mfcore import energies, kaehler_networks, sampling, training
 from mfcore.hypersurface import Dwork
@@ -24,11 +25,11 @@ def model(seed=0, alpha=0.3):
     return kaehler_networks.PotentialMetric(net, alpha)
 
 
-OPTIMISER = training.adam(3e-2, 12, 400, 64)
+METHOD = training.descent(training.adam(3e-2, 12, 400, 64))
 
 
 def run(points, checkpoint=None, epochs=4, seed=2):
-    options = {"optimiser": OPTIMISER, "epochs": epochs, "batch_size": 64, "checkpoint": checkpoint}
+    options = {"method": METHOD, "epochs": epochs, "batch_size": 64, "checkpoint": checkpoint}
     return training.train(model(), points, points, jax.random.key(seed), **options)
 
 
@@ -46,6 +47,16 @@ def test_ratio_in_frames_is_that_of_the_metric_in_coordinates(data):
     )
 
 
+def test_least_eigenvalue_is_that_of_the_metric_against_fubini_study(data):
+    sample, points = data
+    metric = model(alpha=3.0)
+    few = slice(0, 20)
+    g = jax.vmap(metric)(sample.z[few], sample.jacobian[few])
+    background = sampling.fubini_study_pullback(jax.tree.map(lambda x: x[few], sample))
+    expected = [scipy.linalg.eigh(a, b, eigvals_only=True)[0] for a, b in zip(g, background, strict=True)]
+    np.testing.assert_allclose(training.taken(points, few).least_eigenvalue(metric), expected, rtol=1e-9)
+
+
 def test_component_model_is_the_metric_in_the_coordinates_of_the_chart(data):
     sample, _ = data
     points = training.chart_points(sample, training.exact_kappa(QUINTIC))
@@ -54,7 +65,7 @@ def test_component_model_is_the_metric_in_the_coordinates_of_the_chart(data):
     expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
     np.testing.assert_allclose(points.ratio(metric), expected, rtol=1e-11)
     trained = training.train(
-        metric, points, points, jax.random.key(2), optimiser=OPTIMISER, epochs=12, batch_size=64
+        metric, points, points, jax.random.key(2), method=METHOD, epochs=12, batch_size=64
     )
     assert trained.sigma[-1] < 0.9 * float(training.held_out(metric, points))
 
@@ -95,8 +106,12 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path):
     run(data[1], tmp_path / "run.npz")
     with pytest.raises(ValueError, match="is of another run"):
         run(data[1], tmp_path / "run.npz", seed=9)
-    for other in ({"optimiser": training.adam(1e-2, 12, 400, 64)}, {"loss": energies.squared}):
-        options = {"optimiser": OPTIMISER, "epochs": 4, "batch_size": 64} | other
+    others = (
+        (training.adam(1e-2, 12, 400, 64), energies.absolute),
+        (training.adam(3e-2, 12, 400, 64), energies.squared),
+    )
+    for other in others:
+        options = {"method": training.descent(*other), "epochs": 4, "batch_size": 64}
         with pytest.raises(ValueError, match="is of another run"):
             training.train(
                 model(), data[1], data[1], jax.random.key(2), checkpoint=tmp_path / "run.npz", **options
@@ -110,7 +125,7 @@ def test_batches_that_do_not_fit_are_refused(data):
             data[1],
             data[1],
             jax.random.key(0),
-            optimiser=training.adam(1e-2, 1, 400, 100),
+            method=METHOD,
             epochs=1,
             batch_size=500,
         )
@@ -139,7 +154,7 @@ def test_single_precision_is_an_argument(data):
     assert {field.dtype for field in points} == {jnp.dtype("float32")}
     assert {field.dtype for field in in_charts} == {jnp.dtype("float32"), jnp.dtype("complex64")}
     small = training.in_precision(model(), jnp.float32)
-    options = {"optimiser": OPTIMISER, "epochs": 1, "batch_size": 64}
+    options = {"method": METHOD, "epochs": 1, "batch_size": 64}
     single = training.train(small, points, points, jax.random.key(2), **options)
     assert {leaf.dtype for leaf in leaves(single)} == {jnp.dtype("float32")}
     np.testing.assert_allclose(single.sigma, run(data[1], epochs=1).sigma, rtol=1e-4)
