@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mfcore import linearised, networks, sampling, training
-from mfcore.experiments import large_scale
+from mfcore.experiments.large_scale import trial as kernel_trial
 from mfcore.hypersurface import Dwork
 from mfcore.kaehler_networks import PotentialMetric, smooth_relu
 from mfcore.runner import Experiment, Params, Values, independent
@@ -26,7 +26,7 @@ def trial(params: Params) -> Values:
     """Gain of the sigma loss on fresh points."""
     if params["model"] != "network":
         asked = {"kernel": params["model"], **{k: params[k] for k in ("points", "seed", "until")}}
-        found = large_scale.trial(asked)
+        found = kernel_trial(asked)
         return {k: found[k] for k in ("weighted_gain", "train_gain", "not_positive", "how_it_ended")}
     keys = jax.random.split(jax.random.key(params["seed"]), 5)
     sizes = (params["points"], params["fresh"], params["fresh"])

@@ -41,7 +41,7 @@ def trial(params: Params) -> Values:
         steps = params["then"]["epochs"] * (params["train"] // batch)
         method = gauss_newton(
             optax.linear_schedule(params["then"]["rate"], 0.0, steps // 2, steps - steps // 2),
-            Settings(params["then"]["damping"], params["then"]["kept"]),
+            Settings(*(params["then"][k] for k in Settings._fields)),
         )
         lengths = {"epochs": params["then"]["epochs"], "batch_size": batch}
         runs.append(training.train(runs[0].model, points, fresh, keys[4], method=method, **lengths))
@@ -60,12 +60,12 @@ def trial(params: Params) -> Values:
 
 def _plan() -> list[Params]:
     common = {"width": 64, "train": 100_000, "fresh": 10_000, "batch": 512, "dtype": "float32", "seed": 0}
-    then = {"epochs": 40, "batch": 1024, "rate": 0.5, "damping": 2e-4, "kept": 0.95}
-    return [common | {"epochs": 8, "then": then}, common | {"epochs": 100, "then": None}]
+    then = {"epochs": 11, "batch": 1024, "rate": 0.5, "damping": 1e-6, "kept": 0.95, "double": True}
+    return [common | {"epochs": 8, "then": then}, common | {"epochs": 60, "then": None}]
 
 
 _SAMPLE = {"width": 6, "train": 200, "fresh": 90, "batch": 50, "dtype": "float64", "seed": 0, "epochs": 2} | {
-    "then": {"epochs": 2, "batch": 40, "rate": 0.5, "damping": 1e-2, "kept": 0.9}
+    "then": {"epochs": 2, "batch": 40, "rate": 0.5, "damping": 1e-2, "kept": 0.9, "double": True}
 }
 
 EXPERIMENT = Experiment(
