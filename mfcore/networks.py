@@ -23,9 +23,9 @@ class MLP(eqx.Module):
 
     All draws are standard normal. Parameterisation "ntk" applies (sigma_w / sqrt n) W and sigma_b b at every
     call, "standard" once, at the draw. From one key both are the same function; their gradients, and so their
-    kernels, differ. "mup" is "ntk" with sigma_w / n in the last layer: a function, and a kernel, that vanish
-    with the width n. Descent at a rate that grows as n then moves the features by as much at any width
-    (Yang and Hu 2021).
+    kernels, differ. "mup" is "ntk" with sigma_w / n in the last layer: without biases (sigma_b = 0) a
+    function, and a kernel, that vanish with the width n. Descent at a rate that grows as n then moves the
+    features by as much at any width (Yang and Hu 2021); a bias of the output would diverge at such a rate.
     """
 
     weights: list[Array]

@@ -119,7 +119,7 @@ def _cast(points: Any, dtype: Any) -> Any:
 
 
 def in_precision(model: Any, dtype: Any) -> Any:
-    """The model with its parameters in this precision."""
+    """The model with its parameters, all real, in this precision; points take ``dtype`` when made."""
     return jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, model)
 
 
