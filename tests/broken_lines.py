@@ -916,8 +916,8 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "network_jacobians::rows_are_those_of_autodiff",
         ),
         (
-            "\"pcm,pcn->pmn\"",
-            "\"pcm,pqn->pmn\"",
+            '"pcm,pcn->pmn"',
+            '"pcm,pqn->pmn"',
             "network_jacobians::rows_are_those_of_autodiff",
         ),
     ],

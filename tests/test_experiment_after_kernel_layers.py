@@ -3,32 +3,59 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.flatten_util import ravel_pytree
 
 from mfcore import linearised, sampling, training
-from mfcore.experiments.after_kernel_layers import KAPPA, QUINTIC, kernels_of, with_last
+from mfcore.experiments.after_kernel_layers import KAPPA, QUINTIC, Beside, beside, kernels_of, with_last
 from mfcore.kaehler_networks import PotentialMetric, smooth_relu
 from mfcore.networks import MLP
 
 
-def test_parts_of_the_kernel():
-    network = PotentialMetric(MLP(jax.random.key(0), (25, 5, 4, 1), activation=smooth_relu), 0.3)
-    points = training.frame_points(sampling.random_points(jax.random.key(1), QUINTIC, 20), KAPPA)
+def potential(seed):
+    return PotentialMetric(MLP(jax.random.key(seed), (25, 5, 4, 1), activation=smooth_relu), 0.3)
+
+
+@pytest.fixture(scope="module")
+def points():
+    return training.frame_points(sampling.random_points(jax.random.key(1), QUINTIC, 40), KAPPA)
+
+
+def test_parts_of_the_kernel(points):
+    network = potential(0)
     zero = jax.tree.map(jnp.zeros_like, network)
-    own, _ = ravel_pytree(with_last(zero, network.phi.weights[-1], network.phi.biases[-1]))
-    # Moving along its own last layer, the tangent model is the network.
+    own, _ = ravel_pytree(with_last(zero, network.phi.weights[-1]))
+    # Along its own last weights, the tangent model is the network.
     moved = linearised.TangentMetric(network, own)
     np.testing.assert_allclose(points.ratio(moved), points.ratio(network), rtol=1e-12)
 
     _, directions = linearised.principal_features(network, training.taken(points, slice(0, 4)))
     parts = kernels_of(network, directions)
     np.testing.assert_array_equal(parts["whole"], directions)
-    left = parts["without its own function"]
+    left = parts["without own function"]
     np.testing.assert_allclose(left @ own, 0, atol=1e-12)
     lost = directions - left
     np.testing.assert_allclose(lost, np.outer(lost @ own, own) / (own @ own), atol=1e-12)
-    last, _ = ravel_pytree(with_last(zero, jnp.ones((1, 4)), jnp.ones(1)))
-    np.testing.assert_allclose(parts["without the last layer"], directions * (1 - last), atol=0)
-    alone = parts["the last layer alone"]
-    assert int(jnp.sum(jnp.abs(alone))) == int(last.sum()) == 5
-    np.testing.assert_array_equal(jnp.sum(alone, axis=0), last)
+    last, _ = ravel_pytree(with_last(zero, jnp.ones((1, 4))))
+    np.testing.assert_allclose(parts["without last layer"], directions * (1 - last), atol=0)
+    np.testing.assert_array_equal(jnp.sum(parts["last layer alone"], axis=0), last)
+    np.testing.assert_allclose(parts["last layer without own function"] @ own, 0, atol=1e-12)
+    # Three layers, three scalings.
+    lost = directions - parts["without scalings of layers"]
+    assert np.linalg.matrix_rank(lost, tol=1e-9) == 3
+    weights = [network.phi.weights[0], *(jnp.zeros_like(w) for w in network.phi.weights[1:])]
+    biases = [network.phi.biases[0], *(jnp.zeros_like(b) for b in network.phi.biases[1:])]
+    first, _ = ravel_pytree(jax.tree.unflatten(jax.tree.structure(network), [*weights, *biases]))
+    np.testing.assert_allclose(parts["without scalings of layers"] @ first, 0, atol=1e-12)
+
+
+def test_the_taught_function_beside_an_untaught_kernel(points):
+    taught, untaught = potential(0), potential(5)
+    model = beside(taught, untaught)
+    np.testing.assert_allclose(points.ratio(model), points.eta, rtol=1e-12)
+    once = Beside(untaught, model.w.at[0].set(1 / model.strength), None, taught, model.strength)
+    np.testing.assert_allclose(points.ratio(once), points.ratio(taught), rtol=1e-12)
+    w = jax.random.normal(jax.random.key(3), model.w.shape).at[0].set(0.0)
+    other = linearised.TangentMetric(untaught, w[1:])
+    same = Beside(untaught, w, None, taught, model.strength)
+    np.testing.assert_allclose(points.ratio(same), points.ratio(other), rtol=1e-12)
