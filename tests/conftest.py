@@ -15,3 +15,11 @@ install_import_hook("mfcore", "beartype.beartype")
 @pytest.fixture
 def key():
     return jax.random.key(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_programs_are_dropped():
+    """Each compiled program keeps some dozen memory maps, of which Linux grants a process 65,530; the whole suite
+    asks for more, and XLA then ends in a segmentation fault."""
+    yield
+    jax.clear_caches()
