@@ -19,7 +19,9 @@ def key():
 
 @pytest.fixture(autouse=True, scope="module")
 def _compiled_programs_are_dropped():
-    """Each compiled program keeps some dozen memory maps, of which Linux grants a process 65,530; the whole suite
-    asks for more, and XLA then ends in a segmentation fault."""
+    """Each compiled program keeps some dozen memory maps, of which Linux grants a process 65,530.
+
+    The whole suite asks for more, and XLA then ends in a segmentation fault.
+    """
     yield
     jax.clear_caches()
