@@ -1,0 +1,85 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from mfcore import complex_torus, kaehler_energies
+
+DIMS = [1, 2]
+
+
+def waves(space, key, size):
+    """A smooth function, small enough for the metric to stay positive."""
+    torus = space.torus
+    z = complex_torus.points(torus)
+    real = np.concatenate([z.real, z.imag], axis=-1)
+    rng = np.random.default_rng(int(jax.random.randint(key, (), 0, 1000)))
+    modes = rng.integers(-1, 2, (4, 2 * torus.dim))
+    return jnp.asarray(size * sum(np.cos(real @ m + rng.uniform(0, 6)) for m in modes))
+
+
+def setting(key, dim):
+    space = kaehler_energies.flat(complex_torus.square(dim, {1: 32, 2: 16}[dim]))
+    keys = jax.random.split(key)
+    return space, waves(space, keys[0], 0.12), waves(space, keys[1], 1.0)
+
+
+def derivative(energy, space, phi, change):
+    return jax.jvp(lambda p: energy(space, p), (phi,), (change,))[1]
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_first_variations_are_those_of_autodiff(key, dim):
+    space, phi, change = setting(key, dim)
+    assert float(jnp.linalg.eigvalsh(kaehler_energies.metric(space, phi)).min()) > 0.5
+    by_hand = {
+        kaehler_energies.ultra_local: kaehler_energies.ultra_local_variation(
+            space, phi, change, lambda eta: 2 * (eta - 1)
+        ),
+        kaehler_energies.entropy: kaehler_energies.ultra_local_variation(
+            space, phi, change, lambda eta: jnp.log(eta) + 1
+        ),
+        kaehler_energies.two_derivative: kaehler_energies.two_derivative_variation(space, phi, change),
+        kaehler_energies.einstein_hilbert: kaehler_energies.two_derivative_variation(space, phi, change),
+        kaehler_energies.calabi: kaehler_energies.calabi_variation(space, phi, change),
+    }
+    for energy, variation in by_hand.items():
+        expected = derivative(energy, space, phi, change)
+        assert abs(expected) > 1e-3
+        assert_allclose(variation, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_the_printed_energy_has_another_variation(key, dim):
+    space, phi, change = setting(key, dim)
+    printed = derivative(kaehler_energies.two_derivative_printed, space, phi, change)
+    variation = kaehler_energies.two_derivative_variation(space, phi, change)
+    assert abs(printed / variation - 1) > 1e-3
+
+
+@pytest.mark.parametrize("dim", DIMS)
+def test_identities_between_energies(key, dim):
+    space, phi, _ = setting(key, dim)
+    assert_allclose(
+        kaehler_energies.einstein_hilbert(space, phi), kaehler_energies.two_derivative(space, phi), rtol=1e-9
+    )
+    # (B.18) vanishes on every metric of the class, not only on the Ricci-flat one.
+    assert abs(kaehler_energies.perelman(space, phi)) < 1e-9
+
+
+def test_ricci_scalar_by_hand():
+    """g = 1 + 2 a cos(x) on a curve: R = -(1/4) (log g)'' / g."""
+    space = kaehler_energies.flat(complex_torus.square(1, 48))
+    x = jnp.asarray(complex_torus.points(space.torus)[..., 0].real)
+    a = 0.2
+    phi = -8 * a * jnp.cos(x)
+    g = 1 + 2 * a * jnp.cos(x)
+    bend = (-2 * a * jnp.cos(x) * g - (2 * a * jnp.sin(x)) ** 2) / g**2
+    assert_allclose(kaehler_energies.metric(space, phi)[..., 0, 0], g, atol=1e-12)
+    assert_allclose(kaehler_energies.scalar_curvature(space, phi), -bend / (4 * g), atol=1e-9)
+
+
+def test_the_volume_of_the_class_is_kept(key):
+    space, phi, _ = setting(key, 2)
+    assert_allclose(jnp.mean(kaehler_energies.ratio(space, phi)), 1, rtol=1e-12)
