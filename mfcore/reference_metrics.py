@@ -22,6 +22,7 @@ from mfcore.training import FramePoints, exact_kappa
 
 # Singular values below this, against the largest, count as rounding: sections that depend on the others.
 DEPENDENT = 1e-13
+DIRECT = 8
 
 
 class Fit(NamedTuple):
@@ -35,24 +36,37 @@ class Fit(NamedTuple):
 
 
 def fit(key: PRNGKeyArray, variety: Dwork, k: int, n_points: int | None = None) -> Fit:
-    """The algebraic metric of degree k with the least ultra-local energy, from Fubini-Study.
+    """The algebraic metric of degree k with the least ultra-local energy.
 
-    By default there are 2,000 points and 15 for each coefficient.
+    By default there are 2,000 points and 15 for each coefficient. Up to k = `DIRECT` the fit starts from
+    Fubini-Study; beyond, where it would often end in a false minimum, from the fit of degree k - 2.
     """
     products = invariant_products(variety.degree, k)
     n_points = 2000 + 15 * len(products) if n_points is None else n_points
     if n_points < 2 * len(products):
         raise ValueError(f"{n_points} points for {len(products)} coefficients: need at least twice as many")
-    sample = random_points(key, variety, n_points)
-    return fit_to(algebraic_points(sample, products, exact_kappa(variety)), variety.degree, k)
+    below = fit(key, variety, k - 2).metric if k > DIRECT else None
+    sample, kappa = random_points(key, variety, n_points), exact_kappa(variety)
+    points = algebraic_points(sample, products, kappa)
+    if below is None:
+        return fit_to(points, variety.degree, k)
+    # The same potential in the higher degree: (1/k) log F with F the power k / (k - 2) of that below.
+    values = algebraic_points(sample, below.products, kappa).jet[:, 0] @ below.coefficients
+    return fit_to(points, variety.degree, k, start=values ** (k / below.k))
 
 
-def fit_to(points: FramePoints, degree: int, k: int) -> Fit:
-    """The same over given points, which `mfcore.algebraic_metrics.algebraic_points` makes."""
+def fit_to(points: FramePoints, degree: int, k: int, *, start: Float[Array, " points"] | None = None) -> Fit:
+    """The same over given points, which `mfcore.algebraic_metrics.algebraic_points` makes.
+
+    ``start`` are the values of F there to start near; by default 1, Fubini-Study.
+    """
     problem = problem_of(points, k)
+    first = np.zeros(problem.jets.shape[2])
+    if start is not None:
+        first = np.asarray(problem.jets[:, 0].T @ (start / jnp.mean(start)) / len(start))
     found = least_squares(
         lambda x: np.asarray(_residuals(problem, jnp.asarray(x))),
-        np.zeros(problem.jets.shape[2]),
+        first,
         jac=lambda x: np.asarray(_derivative(problem, jnp.asarray(x))),  # pyright: ignore[reportArgumentType]
         ftol=1e-8,
         xtol=1e-12,
@@ -61,6 +75,8 @@ def fit_to(points: FramePoints, degree: int, k: int) -> Fit:
     if not found.success:
         raise RuntimeError(f"the fit of degree k = {k} did not end: {found.message}; give it other points")
     metric = AlgebraicMetric(problem.coefficients(jnp.asarray(found.x)), degree, k)
+    if not jnp.all(points.least_eigenvalue(metric) > 0):
+        raise RuntimeError(f"the fit of degree k = {k} is not positive definite; give it more points")
     return Fit(metric, float(np.sqrt(2 * found.cost)), len(found.x), int(found.nfev))
 
 

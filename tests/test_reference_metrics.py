@@ -66,6 +66,22 @@ def test_directions_are_orthonormal_also_where_products_depend_on_one_another(ke
     assert_allclose(columns.T @ columns / len(columns), np.eye(columns.shape[1]), atol=1e-8)
 
 
+def test_a_fit_of_high_degree_starts_from_the_one_below(key, monkeypatch):
+    """Fewer looks than from Fubini-Study, the same end."""
+    direct = reference_metrics.fit(key, Dwork(4), 6)
+    monkeypatch.setattr(reference_metrics, "DIRECT", 4)
+    continued = reference_metrics.fit(key, Dwork(4), 6)
+    assert continued.evaluations < direct.evaluations
+    assert_allclose(continued.residual, direct.residual, rtol=1e-6)
+
+
+def test_a_metric_that_is_not_positive_is_refused(key, monkeypatch):
+    points = points_of(key, 3, 4, 100)
+    monkeypatch.setattr(type(points), "least_eigenvalue", lambda *_: jnp.array([1.0, -0.1]))
+    with pytest.raises(RuntimeError, match="not positive definite"):
+        reference_metrics.fit_to(points, 3, 4)
+
+
 def test_too_few_points_are_refused(key):
     with pytest.raises(ValueError, match="at least twice as many"):
         reference_metrics.fit(key, Dwork(), 6, n_points=10)
