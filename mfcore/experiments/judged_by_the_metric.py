@@ -223,9 +223,9 @@ def _plan() -> list[Params]:
     net = {"kind": "network", "train": 100_000, "width": 64, "batch": 512, "dtype": "float32"}
     rows: list[Params] = [{"kind": "Fubini-Study"}]
     rows += [{"kind": "Donaldson", "k": k, "train": 50_000} for k in (2, 4, 6)]
-    rows += [{"kind": "algebraic", "k": k} for k in (2, 4, 6, 8, 10)]
+    rows += [{"kind": "algebraic", "k": k} for k in (2, 4, 6, 8)]
     rows += [
-        {"kind": "kernel", "kernel": name, "train": 1000 if name == "Delta" else 2500, "steps": 400}
+        {"kind": "kernel", "kernel": name, "train": 1000 if name == "Delta" else 2500, "steps": 200}
         for name in ROWS
     ]
     rows += [
