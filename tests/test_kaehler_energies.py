@@ -60,12 +60,13 @@ def test_the_printed_energy_has_another_variation(key, dim):
 
 @pytest.mark.parametrize("dim", DIMS)
 def test_identities_between_energies(key, dim):
-    space, phi, _ = setting(key, dim)
+    space, phi, change = setting(key, dim)
     assert_allclose(
         kaehler_energies.einstein_hilbert(space, phi), kaehler_energies.two_derivative(space, phi), rtol=1e-9
     )
     # (B.18) vanishes on every metric of the class, not only on the Ricci-flat one.
     assert abs(kaehler_energies.perelman(space, phi)) < 1e-9
+    assert abs(derivative(kaehler_energies.perelman, space, phi, change)) < 1e-8
 
 
 def test_ricci_scalar_by_hand():
