@@ -997,7 +997,7 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ),
         (
             "vanishing = ((0, 0), (degree, 0), (0, degree))",
-            "vanishing = ((0, 0), (degree, 0), (0, degree), (1, degree + 1))",
+            "vanishing = ((0, 0), (degree, 0), (0, degree), (2, 2))",
             "algebraic_metrics::products_span_the_symmetric_hermitian_forms",
         ),
         (
