@@ -1,8 +1,8 @@
 r"""Flows of the Kaehler potential within the algebraic metrics of one degree (Galerkin).
 
-phi = (1/k) log F with F = sum c_a f_a. The velocity v(eta) of a flow (`mfcore.kaehler_flows`) is projected on
-the functions f_a / F, least squares over points with the weight of mu_J = eta mu_CY, up to a constant; the
-projection is dc/dt. A flow ends where the projection vanishes. Paper appendix B.
+phi = (1/k) log F with F = sum c_a f_a. The velocity v(eta) of a flow (`mfcore.kaehler_flows.OF_RATIO`) is
+projected on the functions f_a / F, least squares over points with the weight of mu_J = eta mu_CY, up to a
+constant; the projection is dc/dt. A flow ends where the projection vanishes. Paper appendix B.
 """
 
 from collections.abc import Callable
@@ -26,13 +26,6 @@ class Path(NamedTuple):
     metric: AlgebraicMetric
     sigma: Float[Array, " times"]
     energy: Float[Array, " times"]
-
-
-VELOCITIES: dict[str, Callable[[Array], Array]] = {
-    "Kaehler-Ricci (B.4)": jnp.log,
-    "two-derivative (B.20)": lambda eta: -(eta**-0.5),
-    "ultra-local (B.21), sign turned": lambda eta: 2 * (eta - 1),
-}
 
 
 def follow(

@@ -31,18 +31,30 @@ class PotentialFlow(NamedTuple):
     growth: Callable[[float], float]
 
 
-FLOWS: dict[str, PotentialFlow] = {
+# The velocities that are functions of eta alone, so that any space can have them.
+OF_RATIO: dict[str, Callable[[Array], Array]] = {
     # d dbar of it is minus the Ricci form of (B.3): (B.4) through (B.6).
-    "Kaehler-Ricci (B.4)": PotentialFlow(lambda k, phi: jnp.log(ratio(k, phi)), lambda s: -s),
+    "Kaehler-Ricci (B.4)": jnp.log,
+    "two-derivative (B.20)": lambda eta: -(eta**-0.5),
+    "ultra-local (B.21), sign turned": lambda eta: 2 * (eta - 1),
+}
+
+
+def _of_ratio(name: str) -> Velocity:
+    return lambda k, phi: OF_RATIO[name](ratio(k, phi))
+
+
+FLOWS: dict[str, PotentialFlow] = {
+    "Kaehler-Ricci (B.4)": PotentialFlow(_of_ratio("Kaehler-Ricci (B.4)"), lambda s: -s),
     # dg/dt = d dbar R with R = g^ab R_ab and R_ab of (B.3).
     "Calabi, R of (B.3)": PotentialFlow(scalar_curvature, lambda s: -(s**2)),
     "Calabi (B.9) as printed": PotentialFlow(
         lambda k, phi: laplacian(k, metric(k, phi), jnp.log(ratio(k, phi))), lambda s: s**2
     ),
-    "two-derivative (B.20)": PotentialFlow(lambda k, phi: -(ratio(k, phi) ** -0.5), lambda s: -s / 2),
+    "two-derivative (B.20)": PotentialFlow(_of_ratio("two-derivative (B.20)"), lambda s: -s / 2),
     "ultra-local (B.21) as printed": PotentialFlow(lambda k, phi: -2 * (ratio(k, phi) - 1), lambda s: 2 * s),
     "ultra-local (B.21), sign turned": PotentialFlow(
-        lambda k, phi: 2 * (ratio(k, phi) - 1), lambda s: -2 * s
+        _of_ratio("ultra-local (B.21), sign turned"), lambda s: -2 * s
     ),
     # The gradient of (B.14) in the inner product int phi psi mu_J: -Delta F'(eta), by (B.13).
     "gradient of (B.14)": PotentialFlow(

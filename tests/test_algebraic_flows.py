@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import pytest
 from numpy.testing import assert_allclose
 
-from mfcore import algebraic_flows, energies, reference_metrics, sampling, training
+from mfcore import algebraic_flows, energies, kaehler_flows, reference_metrics, sampling, training
 from mfcore.algebraic_metrics import algebraic_points, invariant_products
 from mfcore.hypersurface import Dwork
 
@@ -17,9 +17,9 @@ def points():
     return algebraic_points(sample, invariant_products(5, 4), training.exact_kappa(QUINTIC))
 
 
-@pytest.mark.parametrize("name", algebraic_flows.VELOCITIES)
+@pytest.mark.parametrize("name", kaehler_flows.OF_RATIO)
 def test_flows_end_near_the_least_energy(points, name):
-    path = algebraic_flows.follow(points, 5, 4, algebraic_flows.VELOCITIES[name], TIMES)
+    path = algebraic_flows.follow(points, 5, 4, kaehler_flows.OF_RATIO[name], TIMES)
     least = reference_metrics.fit_to(points, 5, 4).residual ** 2
     assert jnp.all(jnp.diff(path.energy) < 1e-3 * least)
     assert least < path.energy[-1] < 1.03 * least
