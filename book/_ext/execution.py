@@ -16,6 +16,7 @@ time, each with a ``MFCORE_FIGURES`` of its own; myst-nb then finds all of them 
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -120,17 +121,25 @@ class Ledger:
         for file in drawn.iterdir():
             file.replace(self.figures / file.name)
         uri = str(self.root / f"{notebook}.ipynb")
-        bundle = CacheBundleIn(executed.content, uri, data={"execution_seconds": executed.seconds})
+        bundle = CacheBundleIn(
+            executed.content,
+            uri,
+            data={"execution_seconds": executed.seconds, "peak_gigabytes": executed.gigabytes},
+        )
         get_cache(self.cache).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
         self.entries[notebook] = {"code": code, "figures": figures}
         self.write()
 
 
 class Executed(NamedTuple):
-    """A notebook with its outputs, and how long that took."""
+    """A notebook with its outputs, how long that took, and the most memory its process has held.
+
+    The memory is in GB, and None where the system does not tell.
+    """
 
     content: nbformat.NotebookNode
     seconds: float
+    gigabytes: float | None
 
 
 def execute(path: Path, figures: Path, timeout: int) -> Executed:
@@ -146,9 +155,34 @@ def execute(path: Path, figures: Path, timeout: int) -> Executed:
         # Every kernel would warn that others on this machine could listen to its sockets.
         extra_arguments=["--log-level=ERROR"],
     )
+    held: list[float | None] = []
+
+    def measure(**_: Any) -> None:
+        manager: Any = client.km
+        held.append(peak_gigabytes(manager.provisioner.pid))
+
+    client.on_notebook_complete = measure
     start = time.perf_counter()
     client.execute(env={**os.environ, "MFCORE_FIGURES": str(figures)})
-    return Executed(content, time.perf_counter() - start)
+    return Executed(content, time.perf_counter() - start, held[0])
+
+
+def peak_gigabytes(process: int) -> float | None:
+    """The most memory that a running process has held."""
+    status = Path(f"/proc/{process}/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) * 1024 / 1e9 if found else None
+
+
+def executed(app: Sphinx, docname: str) -> Executed | None:
+    """A notebook of this build with its outputs; None for a page that is no notebook."""
+    path = Path(app.env.doc2path(docname))
+    if path.suffix != ".ipynb":
+        return None
+    cache = get_cache(app.config.nb_execution_cache_path)
+    found: Any = cache.match_cache_notebook(nbformat.read(path, as_version=4))
+    data, content = found.data or {}, cache.get_cache_bundle(found.pk).nb
+    return Executed(content, data["execution_seconds"], data.get("peak_gigabytes"))
 
 
 class Execution:

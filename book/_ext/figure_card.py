@@ -22,9 +22,12 @@ from html import escape
 from pathlib import Path
 from typing import Any, ClassVar
 
+import figure_citation
+import figure_source
 from docutils import nodes
 from docutils.parsers.rst import directives
 from execution import figure_files
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
@@ -36,6 +39,7 @@ log = logging.getLogger(__name__)
 DOWNLOADS = {"SVG": ".svg", "PDF": ".pdf", "PNG": ".png", "CSV": ".csv", "JSON": ".json"}
 SIZE = re.compile(r'<svg\b[^>]*?\swidth="([0-9.]+)pt" height="([0-9.]+)pt"')
 PIXELS_PER_POINT = 4 / 3
+THUMBNAIL = (480, 300)  # pixels, twice the size shown
 
 
 class card_drawing(nodes.General, nodes.Element):
@@ -74,7 +78,7 @@ class FigureCard(SphinxDirective):
         figure += card_drawing(**attributes)
         figure += card_caption("", "", *text[0].children, **attributes)
         figure += text.children[1:]
-        figure += card_files(**attributes)
+        figure += card_files(cell=link_to_cell(self.env, name), **attributes)
         self.state.document.note_explicit_target(figure)
         return [figure]
 
@@ -85,7 +89,7 @@ def cards_of(env: BuildEnvironment) -> dict[str, list[dict[str, Any]]]:
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
     found = [
-        {"name": card["name"], "number": card["number"], "node": card.parent["ids"][0]}
+        {**{key: card[key] for key in ("name", "number", "alt")}, "node": card.parent["ids"][0]}
         for card in doctree.findall(card_drawing)
     ]
     cards_of(app.env)[app.env.docname] = found
@@ -127,6 +131,18 @@ def publish(app: Sphinx, exception: Exception | None) -> None:
         for card in cards:
             for file in figure_files(directory(), card["name"]):
                 shutil.copyfile(directory() / file, target / file)
+            thumbnail(target / f"{card['name']}.png", target / thumbnail_name(card["name"]))
+
+
+def thumbnail_name(name: str) -> str:
+    return f"{name}-small.webp"
+
+
+def thumbnail(picture: Path, small: Path) -> None:
+    """A small copy for lists of figures."""
+    with Image.open(picture) as image:
+        image.thumbnail(THUMBNAIL)
+        image.save(small, quality=80)
 
 
 # --- how a card is written ----------------------------------------------------------------------------------
@@ -140,16 +156,24 @@ def address(translator: Any, file: str) -> str:
 
 
 def drawing_html(self: Any, node: nodes.Element) -> None:
-    name, alt, size = node["name"], escape(node["alt"], quote=True), ""
+    name = node["name"]
+    self.body.append(f'<a class="figure-card-drawing" href="{address(self, name + ".svg")}">')
+    self.body += drawings(self, name, node["alt"])
+    self.body.append("</a>\n")
+    raise nodes.SkipNode
+
+
+def drawings(translator: Any, name: str, alt: str) -> list[str]:
+    """The drawing for light and for dark pages, as HTML."""
+    size, words = "", escape(alt, quote=True)
     found = SIZE.search((directory() / f"{name}.svg").read_text(encoding="utf-8"))
     if found:  # the browser keeps the room before it has the picture
         width, height = (round(float(points) * PIXELS_PER_POINT) for points in found.groups())
         size = f' width="{width}" height="{height}"'
-    self.body.append(f'<a class="figure-card-drawing" href="{address(self, name + ".svg")}">')
-    for theme, suffix in (("only-light", ".svg"), ("only-dark", "-dark.svg")):
-        self.body.append(f'<img class="{theme}" src="{address(self, name + suffix)}" alt="{alt}"{size}>')
-    self.body.append("</a>\n")
-    raise nodes.SkipNode
+    return [
+        f'<img class="{theme}" src="{address(translator, name + suffix)}" alt="{words}"{size} loading="lazy">'
+        for theme, suffix in (("only-light", ".svg"), ("only-dark", "-dark.svg"))
+    ]
 
 
 def caption_html(self: Any, node: nodes.Element) -> None:
@@ -168,11 +192,22 @@ def caption_html_end(self: Any, node: nodes.Element) -> None:
 def files_html(self: Any, node: nodes.Element) -> None:
     name = node["name"]
     links = [f'<a href="{address(self, name + suffix)}">{form}</a>' for form, suffix in DOWNLOADS.items()]
-    origin = escape(provenance(json.loads((directory() / f"{name}.json").read_text(encoding="utf-8"))))
+    record = json.loads((directory() / f"{name}.json").read_text(encoding="utf-8"))
     self.body.append(
-        f'<p class="figure-card-files"><span>{" · ".join(links)}</span> <span>{origin}</span></p>\n'
+        f'<p class="figure-card-files"><span>{" · ".join(links)}</span> '
+        f"<span>{escape(provenance(record))}</span></p>\n"
+        + figure_citation.details(name, node["number"], record, node["cell"], self.config.html_baseurl)
     )
     raise nodes.SkipNode
+
+
+def link_to_cell(env: BuildEnvironment, name: str) -> str:
+    """Link to the cell that draws the figure, as HTML."""
+    cell = figure_source.drawing_cell(env, env.docname, name)
+    if cell is None:
+        return ""
+    source = f"<code>{env.docname}.ipynb</code>"
+    return f'<a href="#cell-{cell}">cell {cell}</a> of {source}'
 
 
 def provenance(record: dict[str, Any]) -> str:
@@ -227,4 +262,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-purge-doc", forget)
     app.connect("env-get-updated", number, priority=900)  # after Sphinx has counted
     app.connect("build-finished", publish)
-    return {"version": "1", "env_version": 1, "parallel_read_safe": False, "parallel_write_safe": True}
+    app.setup_extension("figure_source")
+    return {"version": "1", "env_version": 2, "parallel_read_safe": False, "parallel_write_safe": True}
