@@ -19,7 +19,7 @@ Verdict = Literal[
     "not decided",
     "found here",
 ]
-MIME = "application/vnd.mfcore.claims+json"  # the book reads the findings from outputs of this type
+KEY = "mfcore_findings"  # under which the output's metadata hold the findings, for the book to read
 
 
 class Finding(NamedTuple):
@@ -52,13 +52,13 @@ class Table:
             words = {k: " ".join(getattr(finding, k).split()) for k in ("claim", "paper", "verdict", "here")}
             self.rows.append({**words, "checks": checks, "anchor": anchor, "profile": profile()})
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
         cells = [
             (f'<span id="{r["anchor"]}">{r["claim"]}</span>', r["paper"], r["here"], r["verdict"])
             for r in self.rows
         ]
         text = figures.markdown_table(("claim", "the paper", "computed here", "verdict"), cells)
-        return {"text/markdown": text, "text/plain": text, MIME: {"findings": self.rows}}
+        return {"text/markdown": text, "text/plain": text}, {KEY: self.rows}
 
 
 def table(findings: Sequence[Finding]) -> Table:

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("myst_nb")
 
 from bs4 import BeautifulSoup
+from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
@@ -30,7 +31,17 @@ suppress_warnings = ["toc.empty_glob"]
 nb_execution_mode = {mode!r}
 nb_execution_raise_on_error = nb_execution_show_tb = True
 """
-RECORD = {"seed": 7, "commit": "abcdef0123", "tree": "clean", "wall_time_seconds": 1.5, "profile": "paper"}
+RECORD = {
+    "seed": 7,
+    "commit": "abcdef0123",
+    "tree": "clean",
+    "wall_time_seconds": 1.5,
+    "profile": "paper",
+    "date": "2026-11-01T00:00:00+00:00",
+    "csv_sha256": "0123456789abcdef" * 4,
+    "versions": {"python": "3.11.2", "jax": "0.5.3"},
+    "device": {"processor": "a processor", "cores": 2, "jax_platform": "cpu"},
+}
 
 pytestmark = pytest.mark.book
 
@@ -67,6 +78,7 @@ class Book:
     def figure(self, name, record=RECORD):
         for suffix in SUFFIXES:
             (self.figures / f"{name}{suffix}").write_text(json.dumps(record) if suffix == ".json" else suffix)
+        Image.new("RGB", (900, 600)).save(self.figures / f"{name}.png")
 
     def build(self, builder="html", **environment):
         """Build from scratch, as `make book` does; return whether it passed, and what it printed."""
@@ -333,11 +345,14 @@ def test_a_figure_without_frames_has_no_slider_and_fails_the_build(moving):
 
 # Writes a figure with as many characters as the book has seen executions, and prints the same number.
 DRAW = """import os, pathlib
+from PIL import Image
 log = pathlib.Path("../log.txt")
 log.write_text((log.read_text() if log.exists() else "") + "{mark}")
 for suffix in {suffixes!r}:
     file = pathlib.Path(os.environ["MFCORE_FIGURES"]) / ("{name}" + suffix)
     file.write_text({record!r} if suffix == ".json" else log.read_text())
+    if suffix == ".png":
+        Image.new("RGB", (9, 6)).save(file)
 print("seen", log.read_text())"""
 
 

@@ -12,12 +12,12 @@ def finding(**changes):
 
 def test_rows_are_shown_and_handed_on():
     rows = [finding(), finding(here="a\n  second  time"), finding(claim="", verdict="found here")]
-    bundle = claims.table(rows)._repr_mimebundle_()
-    handed = bundle[claims.MIME]["findings"]
+    shown, metadata = claims.table(rows)._repr_mimebundle_()
+    handed = metadata[claims.KEY]
     assert [row["anchor"] for row in handed] == ["claim-t1", "claim-t1-2", "claim-c"]
     assert handed[1]["here"] == "a second time"
     assert handed[0]["checks"] == {"slope within 0.1": True}
-    lines = bundle["text/markdown"].splitlines()
+    lines = shown["text/markdown"].splitlines()
     assert len(lines) == 5
     assert '<span id="claim-t1-2">T1</span>' in lines[3]
     assert lines[3].endswith("| reproduced |")

@@ -1,10 +1,10 @@
 """``claims-ledger``: every claim of the paper with what the chapters found, from the outputs of their cells.
 
-A chapter's last cell shows `mfcore.claims.table`; its findings travel in that output. The ledger puts them
-beside the list of claims in ``book/claims.yml``. A claim that no cell answers, a number that is not in the
-list, and a finding whose check failed stop the build, so nothing can stand here that no cell has checked.
-``claims-summary`` counts the verdicts in one line, for the front page; ``claims-with`` lists the findings of
-one verdict.
+A chapter's last cell shows `mfcore.claims.table`; its findings travel in that output's metadata. The ledger
+puts them beside the list of claims in ``book/claims.yml``. A claim that no cell answers, a number that is not
+in the list, and a finding whose check failed stop the build, so nothing can stand here that no cell has
+checked. ``claims-summary`` counts the verdicts in one line, for the front page; ``claims-with`` lists the
+findings of one verdict.
 """
 
 from collections import Counter
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
-from execution import executed
+from execution import executed, pages
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
-MIME = "application/vnd.mfcore.claims+json"  # as in mfcore.claims
+KEY = "mfcore_findings"  # as in mfcore.claims
 # From the most to the least favourable: a claim counts by the last of these that one of its findings has.
 VERDICTS = ("reproduced", "reproduced under a stated reading", "misprint", "not decided", "not reproduced")
 BEYOND = "found here"
@@ -42,13 +42,11 @@ def claims(app: Sphinx) -> dict[str, dict[str, str]]:
 def findings(app: Sphinx) -> list[Found]:
     """All findings of the book, chapter by chapter in its order; refuses those that must not stand there."""
     known, rows = claims(app), []
-    for docname in chapters(app):
+    for docname in pages(app):
         notebook = executed(app, docname)
         for cell in notebook.content.cells if notebook else []:
             for output in cell.get("outputs", []):
-                rows += [
-                    Found(docname, row) for row in output.get("data", {}).get(MIME, {}).get("findings", [])
-                ]
+                rows += [Found(docname, row) for row in output.get("metadata", {}).get(KEY, [])]
     for docname, row in rows:
         failed = [words for words, held in row["checks"].items() if not held]
         if row["claim"] and row["claim"] not in known:
@@ -59,12 +57,6 @@ def findings(app: Sphinx) -> list[Found]:
     if silent:
         raise ExtensionError(f"no executed cell answers the claims {', '.join(silent)}")
     return rows
-
-
-def chapters(app: Sphinx) -> list[str]:
-    """Pages in the order of the table of contents."""
-    toc: Any = app.config.external_site_map
-    return [docname for docname in toc if docname in app.env.found_docs]
 
 
 def verdict(rows: list[Found]) -> str:
@@ -170,7 +162,7 @@ class ClaimsWith(Findings):
 def titles(app: Sphinx) -> dict[str, str]:
     """Headings of the notebooks, before Sphinx has read them all."""
     found = {}
-    for docname in chapters(app):
+    for docname in pages(app):
         notebook = executed(app, docname)
         if notebook:
             first = notebook.content.cells[0].source.lstrip().splitlines()[0]

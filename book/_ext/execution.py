@@ -155,13 +155,13 @@ def execute(path: Path, figures: Path, timeout: int) -> Executed:
         # Every kernel would warn that others on this machine could listen to its sockets.
         extra_arguments=["--log-level=ERROR"],
     )
-    held: list[float | None] = []
+    held: list[float | None] = [None]
 
     def measure(**_: Any) -> None:
         manager: Any = client.km
-        held.append(peak_gigabytes(manager.provisioner.pid))
+        held[0] = peak_gigabytes(manager.provisioner.pid)
 
-    client.on_notebook_complete = measure
+    client.on_cell_complete = measure  # after each cell, for the process is gone when the notebook is done
     start = time.perf_counter()
     client.execute(env={**os.environ, "MFCORE_FIGURES": str(figures)})
     return Executed(content, time.perf_counter() - start, held[0])
@@ -172,6 +172,12 @@ def peak_gigabytes(process: int) -> float | None:
     status = Path(f"/proc/{process}/status")
     found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
     return int(found[1]) * 1024 / 1e9 if found else None
+
+
+def pages(app: Sphinx) -> list[str]:
+    """All pages, in the order of the table of contents where there is one."""
+    toc: Any = getattr(app.config, "external_site_map", None) or sorted(app.env.found_docs)
+    return [docname for docname in toc if docname in app.env.found_docs]
 
 
 def executed(app: Sphinx, docname: str) -> Executed | None:

@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 from docutils import nodes
+from execution import pages
 from figure_card import DOWNLOADS, address, cards_of, drawings, thumbnail_name
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -76,12 +77,6 @@ def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
     tables_of(env).pop(docname, None)
 
 
-def in_order(env: BuildEnvironment, found: dict[str, Any]) -> list[str]:
-    """The pages among ``found`` that have something, in the order of the table of contents."""
-    toc: Any = env.external_site_map  # pyright: ignore[reportAttributeAccessIssue]
-    return [docname for docname in toc if found.get(docname)]
-
-
 def place(translator: Any, docname: str, anchor: str) -> str:
     builder = translator.builder
     if builder.name == "singlehtml":
@@ -90,11 +85,11 @@ def place(translator: Any, docname: str, anchor: str) -> str:
 
 
 def figures_html(self: Any, node: nodes.Element) -> None:
-    env = self.builder.env
-    for docname in in_order(env, cards_of(env)):
+    env, found = self.builder.env, cards_of(self.builder.env)
+    for docname in filter(found.get, pages(self.builder.app)):
         self.body.append(f'<p class="rubric">{escape(env.titles[docname].astext())}</p>')
         self.body.append('<div class="figure-index">')
-        self.body += [card_html(self, docname, card) for card in cards_of(env)[docname]]
+        self.body += [card_html(self, docname, card) for card in found[docname]]
         self.body.append("</div>\n")
     raise nodes.SkipNode
 
@@ -140,13 +135,13 @@ def first_sentence(text: str) -> str:
 
 
 def tables_html(self: Any, node: nodes.Element) -> None:
-    env = self.builder.env
-    for docname in in_order(env, tables_of(env)):
+    env, found = self.builder.env, tables_of(self.builder.env)
+    for docname in filter(found.get, pages(self.builder.app)):
         self.body.append(f'<p class="rubric">{escape(env.titles[docname].astext())}</p><ul>')
         self.body += [
             f'<li><a href="{place(self, docname, table["id"])}">{escape(table["section"])}</a>: '
             f"{escape(table['heads'])}</li>"
-            for table in tables_of(env)[docname]
+            for table in found[docname]
         ]
         self.body.append("</ul>\n")
     raise nodes.SkipNode

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from typing import Any
 
 from chapter_facts import stored_results
-from claims_ledger import chapters, titles
+from claims_ledger import titles
 from docutils import nodes
-from execution import executed
+from execution import executed, pages
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -57,7 +57,7 @@ def notebooks(app: Sphinx) -> list[list[Any]]:
     """Run time, memory and stored results of each notebook, and the sum of the times."""
     rows, total = [], 0.0
     names = titles(app)
-    for docname in chapters(app):
+    for docname in pages(app):
         notebook = executed(app, docname)
         if notebook is None:
             continue
