@@ -83,6 +83,12 @@ def test_training_lowers_the_loss_and_the_same_key_gives_the_same_run(data):
     assert any((a != b).any() for a, b in zip(leaves(first), leaves(run(data[1], seed=3)), strict=True))
 
 
+def test_a_run_stopped_early_is_the_start_of_the_longer_one(data):
+    short, whole = run(data[1], epochs=2), run(data[1], epochs=4)
+    np.testing.assert_array_equal(short.sigma, whole.sigma[:2])
+    assert short.sigma[-1] != whole.sigma[-1]
+
+
 def test_a_killed_run_goes_on_to_the_same_parameters(data, tmp_path, monkeypatch):
     whole = run(data[1])
     keep, kept = training._keep, []
