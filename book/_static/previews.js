@@ -92,7 +92,7 @@
     for (const picture of box.querySelectorAll("img")) {
       picture.src = new URL(picture.getAttribute("src"), root).href;
     }
-    await typeset();
+    await Promise.race([typeset().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 2000))]);
     if (current !== link) return;
     fit();
     place(link, y);
