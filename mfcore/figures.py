@@ -1,8 +1,8 @@
 """House style, and saving a figure together with the numbers behind it and where they come from.
 
-The only module that imports matplotlib. The palette is that of Okabe and Ito without black and yellow; it
-can be told apart with any colour vision, on white and on dark pages. Text and axes are drawn in one ink,
-which the dark copy of a drawing swaps for a light one.
+The only module that imports matplotlib. The palette is that of Okabe and Ito without black and yellow, with
+three colours darkened to stand out from white; it can be told apart with any colour vision, on white and on
+dark pages. Text and axes are drawn in one ink, which the dark copy of a drawing swaps for a light one.
 """
 
 import io
@@ -20,10 +20,17 @@ from matplotlib.figure import Figure
 from mfcore import provenance
 
 INK, GRID = "#1c2733", "#c9d1da"
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#b54200", "#009e73", "#cc79a7", "#d28000", "#119aef"
 PALETTE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-# On dark pages the deep blue is too dim to read, so it is lightened with the ink.
-DARK = {INK: "#e6ebf0", GRID: "#46515d", BLUE: "#3b9ae1"}
+# Dark pages take Okabe and Ito's own values, but for the deep blue; it and the sky beside it are lightened.
+DARK = {
+    INK: "#e6ebf0",
+    GRID: "#46515d",
+    BLUE: "#3b9ae1",
+    VERMILION: "#d55e00",
+    ORANGE: "#e69f00",
+    SKY: "#b3e2ff",
+}
 WIDTH, HEIGHT = 5.2, 3.6  # inches; text of 10 points stays above 9 pixels on a 390-pixel screen
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

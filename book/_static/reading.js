@@ -1,0 +1,33 @@
+// Derivations and code that are folded: opened where a link leads into one, and for print.
+"use strict";
+
+(() => {
+  const folded = "details.mf-derivation, details.sd-dropdown";
+
+  function reveal() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let opened = false;
+    for (let box = target?.closest("details"); box; box = box.parentElement.closest("details")) {
+      opened ||= !box.open;
+      box.open = true;
+    }
+    if (opened) target.scrollIntoView();
+  }
+
+  // A click on a link to the place where the page already is changes no address.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href*='#']");
+    if (link && link.href === location.href) setTimeout(reveal);
+  });
+  addEventListener("hashchange", reveal);
+  reveal();
+
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = [...document.querySelectorAll(folded)].filter((box) => !box.open);
+    for (const box of unfolded) box.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const box of unfolded) box.open = false;
+  });
+})();
