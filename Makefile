@@ -51,6 +51,7 @@ book: $(STAMP)
 	TQDM_DISABLE=1 $(BOOK) .
 	$(call heading,"book: the built pages")
 	$(BIN)/python book/_ext/check_site.py _build/html
+	$(BIN)/python book/_ext/check_browser.py _build/html
 	@echo "Open _build/html/index.html"
 
 CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))

@@ -2,8 +2,8 @@
 
 Each check takes the folder of the site and returns its faults, one line each. They read files and need no
 network: no page may ask for anything outside the site, every link and anchor inside it leads somewhere,
-every picture says in words what it shows, every page of the table of contents is there, every figure has
-all its files and frames.
+every picture says in words what it shows, the pages are those of the table of contents, every figure has all
+its files and frames, and no stored result is older than the code that made it.
 """
 
 import csv
@@ -14,10 +14,12 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
 from bs4 import BeautifulSoup, Tag
+from check_results import stale_results
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = (".svg", "-dark.svg", ".pdf", ".png", ".csv", ".json")
@@ -57,6 +59,8 @@ MACHINE_NAME = re.compile(
 )
 UNREAD = re.compile(r"\{(?:glue|eq|numref|ref|doc|cite)(?::\w+)?\}|\|\s*[-\u2013\u2014]+\s*\|")
 SHORTEST_ALT = 15  # characters; fewer say nothing
+MADE_BY_SPHINX = {"search.html", "genindex.html", "py-modindex.html", "404.html"}
+SOURCE_PAGES = "_modules/"  # of documented code
 
 
 def pages(site: Path) -> list[Path]:
@@ -165,21 +169,41 @@ def unread_markup(site: Path) -> list[str]:
     return sorted(set(faults))
 
 
+def contents(toc: Path) -> list[str]:
+    """Names of the pages in the table of contents, the root first."""
+    content = yaml.safe_load(toc.read_text(encoding="utf-8"))
+
+    def below(entry: dict[str, Any]) -> Iterator[str]:
+        if "file" in entry:
+            yield entry["file"]
+        for part in ("parts", "chapters", "sections", "subtrees", "entries"):
+            for inner in entry.get(part) or []:
+                yield from below(inner)
+
+    return [content["root"], *below(content)]
+
+
 def missing_pages(site: Path, toc: Path = ROOT / "_toc.yml") -> list[str]:
     """Pages of the table of contents that are not there or have no heading."""
-    content = yaml.safe_load(toc.read_text(encoding="utf-8"))
-    chapters = [
-        *content.get("chapters", []),
-        *(c for part in content.get("parts", []) for c in part["chapters"]),
-    ]
     faults = []
-    for name in [content["root"], *(chapter["file"] for chapter in chapters)]:
+    for name in contents(toc):
         page = site / f"{name}.html"
         if not page.is_file():
             faults.append(f"{name}.html is in {toc.name}, but was not built")
         elif not parsed(page).select("article h1, main h1"):
             faults.append(f"{name}.html has no heading")
     return faults
+
+
+def unexpected_pages(site: Path, toc: Path = ROOT / "_toc.yml") -> list[str]:
+    """Pages that nothing leads to: neither in the table of contents, nor made for it by Sphinx."""
+    known = {f"{name}.html" for name in contents(toc)} | MADE_BY_SPHINX
+    names = [page.relative_to(site).as_posix() for page in pages(site)]
+    return [
+        f"{name} is not in {toc.name}"
+        for name in names
+        if name not in known and not name.startswith(SOURCE_PAGES)
+    ]
 
 
 def incomplete_figures(site: Path) -> list[str]:
@@ -235,7 +259,16 @@ def record_faults(figures: Path, name: str) -> list[str]:
     return faults
 
 
-CHECKS = (outside_requests, broken_links, silent_pictures, unread_markup, missing_pages, incomplete_figures)
+CHECKS = (
+    outside_requests,
+    broken_links,
+    silent_pictures,
+    unread_markup,
+    missing_pages,
+    unexpected_pages,
+    incomplete_figures,
+    stale_results,
+)
 
 
 def main(site: Path) -> int:
