@@ -93,8 +93,8 @@ def finish(printed: Path, book: Book, target: Path) -> None:
         place = places[heading.id]
         number, top = reader.get_destination_page_number(place), float(place.top or 0)
         parents[heading.level] = writer.add_outline_item(
-            heading.text,
-            number,
+            title=heading.text,
+            page_number=number,
             parent=parents.get(heading.level - 1),
             fit=Fit.xyz(left=0, top=top),
             is_open=False,

@@ -43,6 +43,11 @@ function faults() {
   for (const image of document.images) {
     if (!image.naturalWidth) say(image, `picture that does not load: ${image.src}`);
   }
+  // Text is wider than its block without making the block wider.
+  for (const chapter of document.querySelectorAll("section.chapter")) {
+    const outside = chapter.scrollWidth - chapter.clientWidth;
+    if (outside > TOLERANCE) found.push(`${chapter.id}: ${outside} pixels of it are too wide`);
+  }
   const edge = document.querySelector("section.chapter").getBoundingClientRect().right + TOLERANCE;
   const beyond = (element) => width(element) > 0 && element.getBoundingClientRect().right > edge;
   for (const element of document.querySelectorAll("section.chapter *")) {
