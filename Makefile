@@ -3,7 +3,8 @@
 #   make book    execute every notebook at the paper's scale, build the pages, check them  -> _build/html/index.html
 #   make test    style, types, import floors, unit tests, notebooks at a small scale, the newest jax
 #   make lab     JupyterLab on the notebooks
-#   make pdf     the book as one PDF, by Chromium (after make book: the notebooks are not executed again)
+#   make pdf     the built pages as one PDF, by Chromium (makes the book first, if there is none) -> _build/pdf
+#   make release the archive of this version, for Zenodo (after make book, of a clean tree) -> _build/release
 #   make lint    the first part of make test alone;  make format  puts the style right
 #   make broken-lines   break mfcore line by line, in a copy, and see the test that guards each line fail
 #   make full    the experiments: what is missing of every stored result in book/results (hours)
@@ -34,7 +35,7 @@ unexport PIP_NO_DEPS PIP_REQUIRE_HASHES PIP_NO_BINARY PIP_ONLY_BINARY PIP_PLATFO
 unexport PIP_NO_BUILD_ISOLATION PIP_IGNORE_INSTALLED PIP_FORCE_REINSTALL PIP_CONFIG_SETTINGS PIP_BUILD_CONSTRAINT
 
 .DELETE_ON_ERROR:
-.PHONY: bench book full test lint types unit notebooks newest-jax broken-lines lab pdf format lock clean distclean moved
+.PHONY: bench book full test lint types unit notebooks newest-jax broken-lines lab pdf release format lock clean distclean moved
 .DEFAULT_GOAL := book
 
 define heading
@@ -54,17 +55,17 @@ book: $(STAMP)
 	$(BIN)/python book/_ext/check_browser.py _build/html
 	@echo "Open _build/html/index.html"
 
-CHROMIUM ?= $(firstword $(shell command -v chromium chromium-browser google-chrome 2>/dev/null))
+# CHROMIUM=/path/to/it names a browser that is not on PATH.
+export CHROMIUM
 pdf: $(STAMP)
-	@[ -n "$(CHROMIUM)" ] || { echo "make pdf needs Chromium (Debian: apt install chromium), or make pdf CHROMIUM=..." >&2; exit 1; }
-	rm -rf _build/.doctrees _build/singlehtml
-	TQDM_DISABLE=1 $(BOOK) --builder singlehtml .
-	mkdir -p _build/pdf
-	profile=$$(mktemp -d) && "$(CHROMIUM)" --headless --no-sandbox --disable-gpu --no-first-run \
-	  --disable-background-networking --disable-component-update --disable-sync --user-data-dir="$$profile" \
-	  --virtual-time-budget=60000 --no-pdf-header-footer --print-to-pdf=_build/pdf/metric-flows.pdf \
-	  "file://$(CURDIR)/_build/singlehtml/index.html"; status=$$?; rm -rf "$$profile"; exit $$status
-	@echo "Open _build/pdf/metric-flows.pdf"
+	@[ -f _build/html/edition.json ] || $(MAKE) --no-print-directory book
+	$(call heading,"pdf: the built pages on paper")
+	$(BIN)/python book/_ext/print_book.py _build/html _build/pdf/metric-flows.pdf
+
+# FORCE=1 packs a trial from whatever is built.
+release: $(STAMP)
+	$(call heading,"release: the archive")
+	$(BIN)/python book/_ext/release.py $(if $(FORCE),--force)
 
 lab: $(STAMP)
 	mkdir -p _build/figures-lab
