@@ -69,7 +69,7 @@ def notebook(path, text=TEXT, code=CODE):
         {
             "cell_type": "code",
             "id": "b",
-            "metadata": {},
+            "metadata": {"tags": ["remove-output"]},
             "source": code,
             "outputs": [],
             "execution_count": None,
