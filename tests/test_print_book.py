@@ -252,3 +252,10 @@ def test_without_chromium_the_command_says_so(monkeypatch, tmp_path):
     monkeypatch.delenv("CHROMIUM", raising=False)
     with pytest.raises(ValueError, match="no Chromium found"):
         print_book.chromium()
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in book_document.STATIC.glob("*.css")))
+def test_a_style_sheet_closes_every_block(name):
+    # What follows an open block is lost: in the print, the paper itself.
+    rules = re.sub(r"/\*.*?\*/", "", book_document.static(name), flags=re.DOTALL)
+    assert rules.count("{") == rules.count("}")

@@ -13,7 +13,8 @@ import site_pages
 from site_pages import Chapter, Heading
 
 ROOT = Path(__file__).resolve().parents[2]
-STYLE, SCRIPT = (ROOT / "book" / "_static" / f"print-book.{kind}" for kind in ("css", "js"))
+STATIC = ROOT / "book" / "_static"
+STYLES = ("custom.css", "reading.css", "print-book.css")  # those of the pages, and what paper has of its own
 IMPRINT = """Code is left out of this edition. It stands in the notebooks, in the folder
 <code>notebooks</code> of the repository, and on the pages, where it can be opened; so do the numbers behind
 each figure."""
@@ -85,14 +86,18 @@ def document(book: Book, site: Path) -> str:
     """The book as HTML. The numbers in the table of contents are not known yet."""
     return DOCUMENT.substitute(
         title=escape(book.title),
-        style=STYLE.read_text(encoding="utf-8") + fonts() + "".join(map(running_head, book.chapters)),
-        checks=SCRIPT.read_text(encoding="utf-8"),
+        style="\n".join([*map(static, STYLES), fonts(), *map(running_head, book.chapters)]),
+        checks=static("print-book.js"),
         mathjax=json.dumps(MATHJAX),
         script=(site / "_static" / "mathjax" / "tex-chtml.js").resolve().as_uri(),
         front=front(book),
         contents=contents(book),
         chapters="\n".join(map(chapter, book.chapters)),
     )
+
+
+def static(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
 
 
 def fonts() -> str:

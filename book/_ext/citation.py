@@ -1,5 +1,6 @@
 """CITATION.cff, the one place that says how to cite: for the title page of the book and for the archive."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,12 @@ def in_words(entry: dict[str, Any], year: str | int) -> str:
 
 def validate(root: Path) -> None:
     """Hold CITATION.cff to the schema of its format; ValueError says what is wrong."""
-    from cffconvert import Citation  # here: only the archive needs it
-
     try:
-        Citation((root / FILE).read_text(encoding="utf-8")).validate()
+        cffconvert = import_module("cffconvert")  # here: only the archive needs it
+    except ModuleNotFoundError as error:
+        raise ValueError("cffconvert is not installed: it stands in requirements-nt.lock") from error
+    try:
+        cffconvert.Citation((root / FILE).read_text(encoding="utf-8")).validate()
     except Exception as error:  # cffconvert has no class of its own: it passes on those of its parsers
         raise ValueError(f"{FILE} is not valid: {str(error).splitlines()[0]}") from error
 
