@@ -215,7 +215,6 @@ def test_the_changelog_is_about_the_version():
 
 
 def test_the_citation_is_valid_and_a_fault_in_it_is_found(tmp_path):
-    pytest.importorskip("cffconvert")
     citation.validate(ROOT)
     text = (ROOT / "CITATION.cff").read_text()
     for old, new in [
