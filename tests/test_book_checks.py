@@ -50,6 +50,9 @@ def toc(tmp_path):
     return path
 
 
+BY_CONTENTS = (check_site.missing_pages, check_site.unexpected_pages)  # they take a table of contents
+
+
 def edit(site, old, new, page="chapters/one.html"):
     text = (site / page).read_text()
     assert old in text
@@ -57,9 +60,9 @@ def edit(site, old, new, page="chapters/one.html"):
 
 
 def test_a_sound_site_has_no_faults(site, toc):
-    checks = [check for check in check_site.CHECKS if check is not check_site.missing_pages]
+    checks = [check for check in check_site.CHECKS if check not in (*BY_CONTENTS, check_site.stale_results)]
     assert [fault for check in checks for fault in check(site)] == []
-    assert check_site.missing_pages(site, toc) == []
+    assert [fault for check in BY_CONTENTS for fault in check(site, toc)] == []
 
 
 @pytest.mark.parametrize(
@@ -151,6 +154,16 @@ def test_a_page_without_heading_is_found(site, toc):
     assert check_site.missing_pages(site, toc) == ["chapters/one.html has no heading"]
 
 
+def test_a_page_outside_the_table_of_contents_is_found(site, toc):
+    for name in ("search", "genindex", "chapters/two"):
+        (site / f"{name}.html").write_text(INDEX)
+    assert check_site.unexpected_pages(site, toc) == ["chapters/two.html is not in _toc.yml"]
+    toc.write_text(
+        "root: index\nchapters:\n  - file: chapters/one\n    sections:\n      - file: chapters/two\n"
+    )
+    assert check_site.unexpected_pages(site, toc) == []
+
+
 @pytest.mark.parametrize("suffix", check_site.SUFFIXES)
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("")], ids=["missing", "empty"])
 def test_a_figure_without_one_of_its_files_is_found(site, suffix, spoil):
@@ -205,7 +218,8 @@ def test_a_table_without_rows_is_found(site):
 
 
 def test_the_command_fails_on_a_fault_and_on_an_empty_folder(site, tmp_path, capsys, monkeypatch):
-    sound = tuple(check for check in check_site.CHECKS if check is not check_site.missing_pages)
+    aside = (*BY_CONTENTS, check_site.stale_results)
+    sound = tuple(check for check in check_site.CHECKS if check not in aside)
     monkeypatch.setattr(check_site, "CHECKS", sound)
     assert check_site.main(site) == 0
     (site / "figures" / "fig-a.pdf").unlink()

@@ -174,7 +174,7 @@ def test_a_broken_notebook(book):
         ("[there](book/none.md)", "book/none.md"),
         ("[there](book/notation.md#nowhere)", "nowhere"),
         ("[here](#nowhere)", "nowhere"),
-        ("{glue:text}`notebooks/tiny.ipynb::none`", "none"),
+        ("{glue:text}`notebooks/tiny.ipynb::none`", "found in glue data"),
         ("{nosuchrole}`x`", "nosuchrole"),
     ],
 )

@@ -14,7 +14,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 
 EXTENSIONS = Path(__file__).resolve().parents[1] / "book" / "_ext"
 CONF = """
-extensions = ["myst_parser", "sphinx_thebe", "sphinxcontrib.bibtex", "sphinx_book_theme"{more}]
+extensions = ["myst_nb", "sphinx_thebe", "sphinxcontrib.bibtex", "sphinx_book_theme"{more}]
 html_theme = "sphinx_book_theme"
 bibtex_bibfiles = ["a.bib"]
 thebe_config = {{"selector": "pre"}}
