@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from equation_links import equation_number
 from package_source import PACKAGE, Item, Module, Package, inside
 from plain_docstrings import as_rst, escaped, first_paragraph
 from sphinx.addnodes import desc_signature, pending_xref
@@ -136,7 +137,10 @@ class Floors(SphinxDirective):
                 said = writer.text(first_paragraph(module.text), module)
                 lines += [f"- :py:mod:`{name} <{module.full}>`: {said}"]
             lines.append("")
-        return self.parse_text_to_nodes("\n".join(lines))
+        listed = self.parse_text_to_nodes("\n".join(lines))
+        for number in (n for node in listed for n in node.findall(equation_number)):
+            number["quoted"] = True  # the module itself names the equation
+        return listed
 
 
 def settle_types(app: Sphinx, doctree: nodes.document) -> None:

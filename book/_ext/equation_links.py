@@ -50,7 +50,8 @@ def mentions_of(env: BuildEnvironment) -> dict[str, list[tuple[str, Mention]]]:
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
     """Which numbers the docstrings of one page name, and in which entry."""
-    found = [(node["number"], _mention(app.env.docname, node)) for node in doctree.findall(equation_number)]
+    numbers = [node for node in doctree.findall(equation_number) if not node.get("quoted")]
+    found = [(node["number"], _mention(app.env.docname, node)) for node in numbers]
     mentions_of(app.env)[app.env.docname] = list(dict.fromkeys(found))
 
 
