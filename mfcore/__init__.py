@@ -2,7 +2,7 @@
 
 A metric is a function of a point, so energies never know where it came from; geometry is an argument, so a
 kernel takes a distance, and a flow takes a kernel and an energy. The modules stand on floors and import only
-from lower ones::
+from lower ones; some of them, from the top::
 
     flows                              dg/dt = -sum Theta dl/dg with a frozen kernel
     energies, kernels                  losses of a metric; kernels of a pair of points

@@ -157,6 +157,7 @@ class AlgebraicMetric(eqx.Module):
 
     @property
     def products(self) -> tuple[Product, ...]:
+        """Those that the coefficients belong to, in their order."""
         return invariant_products(self.degree, self.k)
 
     def __call__(

@@ -1,7 +1,7 @@
 """A hash of the code that decides a result: a module and all of mfcore that it imports, comments left out.
 
 Whoever stores a result keeps the hash beside it, and sees later whether the code is still the same. White
-space, comments and docstrings do not count, nor does the list of trials that a module names `EXPERIMENT`.
+space, comments and docstrings do not count, nor does the list of trials that a module names ``EXPERIMENT``.
 """
 
 import ast

@@ -30,13 +30,15 @@ class CosineNetwork(eqx.Module):
         return _last_layer(self, self.features(x))
 
     def features(self, x: Float[Array, " dim"]) -> Float[Array, " width"]:
+        """f_i(x), what the weights a_i of the last layer multiply."""
         return jnp.cos(self.w @ x + self.b)
 
 
 class PeriodicCosineNetwork(eqx.Module):
     r"""phi(x) = A / sqrt(N) sum_i a_i cos(k_i x + b_i) on the torus, with integer frequencies k_i.
 
-    Integers and Python numbers have no gradient, so that `eqx.is_inexact_array` leaves a and b to be trained.
+    Integers and Python numbers have no gradient, so that ``eqx.is_inexact_array`` leaves a and b to be
+    trained.
     """
 
     a: Float[Array, " width"]
@@ -48,6 +50,7 @@ class PeriodicCosineNetwork(eqx.Module):
         return _last_layer(self, self.features(x))
 
     def features(self, x: Float[Array, " dim"]) -> Float[Array, " width"]:
+        """f_i(x), what the weights a_i of the last layer multiply."""
         return jnp.cos(self.k @ x + self.b)
 
 
@@ -68,6 +71,7 @@ class GaussNetwork(eqx.Module):
         return _last_layer(self, self.features(x))
 
     def features(self, x: Float[Array, " dim"]) -> Float[Array, " width"]:
+        """f_i(x), what the weights a_i of the last layer multiply."""
         # One exponential, not a ratio of two: each alone overflows where the ratio is moderate.
         norm = self.sigma_b**2 + self.sigma_w**2 * jnp.dot(x, x) / x.shape[0]
         return jnp.exp(self.w @ x + self.b - norm)

@@ -26,12 +26,20 @@ class KernelOperator(Protocol):
     """A kernel that is not stored as a matrix: products with vectors, and a bound on what they can do."""
 
     @property
-    def shape(self) -> tuple[int, int]: ...
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
     def __matmul__(self, v: Array, /) -> Array: ...
-    def coupling(self) -> Coupling: ...
+
+    def coupling(self) -> Coupling:
+        """The kernel as a part of low rank and a rest, with a bound of the rest."""
+        ...
 
 
 class Problem(NamedTuple):
+    """What stays the same through a run: the kernel, the volumes, and the rules of a step."""
+
     kernel: Array | KernelOperator
     # The least entry of a matrix, or 0: a constant kernel of this height drives all points alike.
     shared: Array | Coupling
@@ -43,6 +51,8 @@ class Problem(NamedTuple):
 
 
 class State(NamedTuple):
+    """What a step changes; ``smallest`` is the least eigenvalue of the metric so far."""
+
     correction: Array
     metric: Array
     multiplier: Array  # l'(eta) at the end of the last step
@@ -54,6 +64,7 @@ class State(NamedTuple):
 
 
 def at_start(start: Array, omega: Array, kappa: float, loss: PointwiseLoss) -> State:
+    """The state before the first step."""
     eta = eta_at(start, omega, kappa)
     return State(
         correction=jnp.zeros_like(start),
@@ -69,6 +80,8 @@ def at_start(start: Array, omega: Array, kappa: float, loss: PointwiseLoss) -> S
 
 @partial(jax.jit, static_argnames="loss")
 def block(state: State, problem: Problem, loss: PointwiseLoss) -> tuple[State, Array]:
+    """`BLOCK` implicit steps, and the loss after each; none once the goal is reached, or where none helps."""
+
     def one(state: State, _: None) -> tuple[State, Array]:
         over = state.stuck | (state.loss <= problem.goal)
         state = jax.lax.cond(over, lambda s: s, lambda s: _step(s, problem, loss), state)
@@ -152,6 +165,7 @@ def _response(problem: Problem, components: Array) -> tuple[Callable[[Array], Ar
 
 @partial(jax.jit, static_argnames="loss")
 def descend(state: State, problem: Problem, rate: Array | float, loss: PointwiseLoss) -> State:
+    """One explicit step of size ``rate`` along the sum over points (2.3), whatever it does to the loss."""
     eta = eta_at(state.metric, problem.omega, problem.kappa)
     gradient = jax.vmap(lambda g, eta: loss_gradient(g, eta, loss))(state.metric, eta)
     g = state.metric - rate * smear(problem.kernel, gradient)
@@ -165,6 +179,7 @@ def descend(state: State, problem: Problem, rate: Array | float, loss: Pointwise
 
 
 def coupling_energy(state: State, problem: Problem) -> Array:
+    """s^T M s, the response of the points to one another: negative where the kernel drives them uphill."""
     # s^T M s for the multipliers last tried: where it is positive, a short step lowers the convex loss.
     field = state.multiplier[:, None, None] * jax.vmap(ratio_gradient)(
         state.metric, eta_at(state.metric, problem.omega, problem.kappa)
@@ -180,6 +195,7 @@ def smear(
 
 
 def eta_at(g: Array, omega: Array, kappa: Array | float) -> Array:
+    """eta at each point (paper B.10, B.11)."""
     return jax.vmap(volume_ratio)(g, omega) / kappa
 
 

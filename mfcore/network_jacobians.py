@@ -35,7 +35,7 @@ def rows(
     jets: Float[Array, "points channels features"],
     value: Callable[[Entries], Float[Array, " points"]],
 ) -> tuple[Float[Array, " points"], Float[Array, "points params"]]:
-    """The values at all points, and their derivatives by the parameters in the order of `ravel_pytree`.
+    """The values at all points, and their derivatives by the parameters in the order of ``ravel_pytree``.
 
     ``value`` makes one number for each point of the entries of that point; it must not mix points.
     """

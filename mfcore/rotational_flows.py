@@ -39,6 +39,8 @@ class Grid(NamedTuple):
 
 
 class Curvatures(NamedTuple):
+    """Sectional curvatures K_rad and K_sph."""
+
     radial: Any
     spherical: Any  # at every node
 
@@ -184,10 +186,12 @@ class Components(NamedTuple):
 
     @property
     def radial(self) -> Float[Array, "*readings nodes"]:
+        """The component along dx."""
         return self.mean + 2 * self.difference / 3
 
     @property
     def spherical(self) -> Float[Array, "*readings nodes"]:
+        """The components along the 2-spheres, which are equal."""
         return self.mean - self.difference / 3
 
 

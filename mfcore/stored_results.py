@@ -37,7 +37,7 @@ class Trial(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What `run` stored: all trials, failed ones too, and where they come from."""
+    """What `runner.run` stored: all trials, failed ones too, and where they come from."""
 
     name: str
     trials: list[Trial]
@@ -56,7 +56,7 @@ class Results(NamedTuple):
 
 
 def load(name: str, stored: Path = STORED) -> Results:
-    """What `run` stored under this name."""
+    """What `runner.run` stored under this name."""
     path = stored / f"{name}.json"
     if not path.exists():
         raise ValueError(f"{path} does not exist; make it by: python -m mfcore run {name}")
