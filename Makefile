@@ -21,12 +21,15 @@ NEWEST  := .venv-newest-jax
 BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 BOOK    := $(BIN)/jupyter-book build -W -n --keep-going
+DURATIONS := --durations=15 --durations-min=3
 
 export PYTHONNOUSERSITE := 1
 export PYTHONUTF8 := 1
 export JAX_PLATFORMS ?= cpu
 export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
+# Without compiled modules on disk each of some thirty processes would compile them again.
+unexport PYTHONDONTWRITEBYTECODE
 # A set JUPYTER_PATH would bring another environment's kernel, PYTHONPATH its packages.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP JUPYTER_PATH JUPYTER_CONFIG_DIR VIRTUAL_ENV MPLBACKEND MPLCONFIGDIR
 # These change what pip installs, or where. Those that say how to reach an index (PIP_INDEX_URL, PIP_CERT, ...) stay.
@@ -35,7 +38,8 @@ unexport PIP_NO_DEPS PIP_REQUIRE_HASHES PIP_NO_BINARY PIP_ONLY_BINARY PIP_PLATFO
 unexport PIP_NO_BUILD_ISOLATION PIP_IGNORE_INSTALLED PIP_FORCE_REINSTALL PIP_CONFIG_SETTINGS PIP_BUILD_CONSTRAINT
 
 .DELETE_ON_ERROR:
-.PHONY: bench book full test lint types unit notebooks newest-jax broken-lines lab pdf release format lock clean distclean moved
+.PHONY: bench book full test lint types unit book-unit notebooks newest-jax broken-lines lab pdf release format lock \
+  clean distclean moved
 .DEFAULT_GOAL := book
 
 define heading
@@ -73,9 +77,11 @@ lab: $(STAMP)
 
 # --- the tests ------------------------------------------------------------------------------------------------
 
-# Two parts at a time: each keeps little more than one core busy. Their outputs do not mix.
-test: $(STAMP) $(NEWEST)/.installed
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types unit notebooks newest-jax
+# Two parts at a time, the longest first: each keeps little more than one core busy. Their outputs do not mix.
+# The two environments, too, are made side by side.
+test:
+	@$(MAKE) --no-print-directory -j2 --output-sync=target $(STAMP) $(NEWEST)/.installed \
+	  unit notebooks newest-jax book-unit types lint
 	$(call heading,"test: everything passed")
 
 lint: $(STAMP)
@@ -90,9 +96,13 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(call heading,"test: unit tests")
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q $(DURATIONS) -m "not book" tests
 	$(call heading,"test: stored results")
 	$(BIN)/python -m mfcore results
+
+book-unit: $(STAMP)
+	$(call heading,"test: unit tests of the book")
+	$(BIN)/python -m pytest -q $(DURATIONS) -m book tests
 
 # nbval's own time limit is half an hour a cell, and a dead kernel is noticed only by it.
 notebooks: $(STAMP)
@@ -100,15 +110,17 @@ notebooks: $(STAMP)
 	@if compgen -G 'notebooks/*.ipynb' >/dev/null; then \
 	  rm -rf _build/figures-quick; \
 	  MFCORE_PROFILE=quick MFCORE_FIGURES="$(CURDIR)/_build/figures-quick" TQDM_DISABLE=1 \
+	  JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
 	  $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 	    --nbval-kernel-startup-timeout=120 notebooks/*.ipynb; \
 	else echo "no notebooks"; fi
 
-# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock.
+# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. Every test that is
+# not slow runs there once (tests/selection.py), not every case again.
 newest-jax: $(NEWEST)/.installed
 	$(call heading,"test: unit tests on the newest jax")
 	@$(NEWEST)/bin/python -c 'import jax; print("jax", jax.__version__)'
-	$(NEWEST)/bin/python -m pytest -q -m "not book" tests
+	$(NEWEST)/bin/python -m pytest -q $(DURATIONS) --once -m "not book" tests
 
 broken-lines: $(STAMP)
 	$(call heading,"broken lines: does a test fail for each?")
