@@ -151,7 +151,9 @@ def settle_types(app: Sphinx, doctree: nodes.document) -> None:
     package = package_of(app)
     for signature in doctree.findall(desc_signature):
         module = package.modules.get(inside(signature.get("module") or ""))
-        for node in list(signature.findall(pending_xref)) if module else []:
+        if module is None:
+            continue
+        for node in list(signature.findall(pending_xref)):
             full = package.find(node["reftarget"], module.name, alike=False)
             if full:
                 node.attributes.pop("refspecific", None)

@@ -59,8 +59,8 @@ def _mention(docname: str, node: nodes.Node) -> Mention:
     while node.parent is not None:
         node = node.parent
         if isinstance(node, addnodes.desc):
-            signature = node[0]
-            assert isinstance(signature, nodes.Element)
+            signature = node.next_node(addnodes.desc_signature)
+            assert isinstance(signature, addnodes.desc_signature)
             return Mention(docname, signature["ids"][0], f"{signature['module']}.{signature['fullname']}")
     return Mention(docname, "", "")
 
