@@ -1098,6 +1098,30 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
         ),
         ("waiting.extend(", "list(", "code_version::it_changes_with_the_code_and_with_nothing_else"),
     ],
+    "claims.py": [
+        ("if not finding.checks:", "if False:", "claims::refuses"),
+        ('if failed and profile() == "paper":', "if False:", "claims::a_check_that_fails_stops_the_notebook"),
+        ("seen[finding.claim] == 1", "True", "claims::rows_are_shown_and_handed_on"),
+    ],
+    "symmetric_inputs.py": [
+        (
+            "** len(z)",
+            "** (len(z) - 1)",
+            "symmetric_inputs::the_inputs_see_neither_scaling_nor_roots_of_unity_but_tell_other_points_apart",
+        ),
+        (
+            "/ jnp.vdot(z, z).real",
+            "",
+            "symmetric_inputs::the_inputs_see_neither_scaling_nor_roots_of_unity_but_tell_other_points_apart",
+        ),
+        ("(xy - yx) / 4", "(yx - xy) / 4", "symmetric_inputs::jets_are_those_carried_by_hand"),
+        ("-slope[:, dim:] / 2", "slope[:, dim:] / 2", "symmetric_inputs::jets_are_those_carried_by_hand"),
+        (
+            "fermat_invariants, x[0]",
+            "lambda z: z.real, x[0]",
+            "symmetric_inputs::points_differ_from_the_others_in_their_inputs_alone",
+        ),
+    ],
     "profile.py": [
         ("if name not in PROFILES:", "if False:", "profile::an_unknown_profile_is_refused"),
         ('or "paper"', 'or "quick"', "profile::the_paper_is_the_default"),
