@@ -110,7 +110,6 @@ notebooks: $(STAMP)
 	@if compgen -G 'notebooks/*.ipynb' >/dev/null; then \
 	  rm -rf _build/figures-quick; \
 	  MFCORE_PROFILE=quick MFCORE_FIGURES="$(CURDIR)/_build/figures-quick" TQDM_DISABLE=1 \
-	  JAX_DISABLE_MOST_OPTIMIZATIONS=1 \
 	  $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 	    --nbval-kernel-startup-timeout=120 notebooks/*.ipynb; \
 	else echo "no notebooks"; fi
