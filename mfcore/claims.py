@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from mfcore import figures
 from mfcore.profile import profile
 
 Verdict = Literal[
@@ -53,6 +52,8 @@ class Table:
             self.rows.append({**words, "checks": checks, "anchor": anchor, "profile": profile()})
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, str], dict[str, Any]]:
+        from mfcore import figures  # here, for it brings matplotlib
+
         cells = [
             (f'<span id="{r["anchor"]}">{r["claim"]}</span>', r["paper"], r["here"], r["verdict"])
             for r in self.rows
