@@ -200,7 +200,7 @@ def test_a_card_shows_number_caption_files_and_record(given):
     reference = given.html("aaa").select_one("a.reference.internal[href='sub/one.html#fig-3-left']")
     assert reference.get_text() == "Figure 3 (left)"
     published = given.root / "_build" / "html" / "figures"
-    assert {p.name for p in published.iterdir()} == {f"fig-3-left{suffix}" for suffix in SUFFIXES}
+    assert {p.name for p in published.iterdir()} == {f"fig-3-left{s}" for s in (*SUFFIXES, "-small.webp")}
 
 
 def test_a_changed_tree_and_the_quick_profile_are_told(given):
