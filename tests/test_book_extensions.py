@@ -306,7 +306,7 @@ def test_a_card_with_frames_has_a_slider_and_is_a_card_in_all_else(moving):
     assert controls.select_one("button")["aria-label"] == "Play: time"
     assert controls.select_one(".figure-frames-label").get_text() == "t = 1 & more"
     published = {p.name for p in (moving.root / "_build" / "html" / "figures").iterdir()}
-    assert published == {*FRAME_FILES, *(f"fig-3-left{suffix}" for suffix in SUFFIXES)}
+    assert published == {*FRAME_FILES, *(f"fig-3-left{s}" for s in (*SUFFIXES, "-small.webp"))}
     scripts = [str(s.get("src")) for s in page.select("script[src]")]
     assert any("frames.js" in script for script in scripts)
     assert not any("frames.js" in str(s) for s in moving.html("aaa").select("script[src]"))
