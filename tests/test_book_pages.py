@@ -58,6 +58,7 @@ def test_the_ledger_shows_what_cells_found_and_counts_the_least_favourable(ledge
         "../notebooks/a.html#claim-t1",
         "../notebooks/b.html#claim-t1",
     ]
+    assert claim.select_one(".finding a").get_text() == "Page"  # the heading of the notebook
     assert "within a tenth" in claim.select_one("details li").get_text()
     summary = page.select_one(".claims-summary").get_text().replace("\N{NO-BREAK SPACE}", " ")
     assert "not reproduced 1" in summary

@@ -57,9 +57,9 @@ SCRIPT_FETCH = re.compile(
 MACHINE_NAME = re.compile(
     r"[0-9a-f]{16,}|^\S+\.(?:png|svg|jpe?g|gif|webp)$|^<?Figure size|^_images/", re.IGNORECASE
 )
-UNREAD = re.compile(r"\{(?:glue|eq|numref|ref|doc|cite)(?::\w+)?\}|\|\s*[-\u2013\u2014]+\s*\|")
+UNREAD = re.compile(r"\{(?:glue|eq|numref|ref|doc|cite)(?::\w+)?\}|\|\s*(?:-{2,}|[\u2013\u2014]+)\s*\|")
 SHORTEST_ALT = 15  # characters; fewer say nothing
-MADE_BY_SPHINX = {"search.html", "genindex.html", "py-modindex.html", "404.html"}
+MADE_BY_SPHINX = {"search.html", "genindex.html", "404.html"}
 SOURCE_PAGES = "_modules/"  # of documented code
 
 
@@ -176,6 +176,9 @@ def contents(toc: Path) -> list[str]:
     def below(entry: dict[str, Any]) -> Iterator[str]:
         if "file" in entry:
             yield entry["file"]
+        if "glob" in entry:
+            found = toc.parent.glob(f"{entry['glob']}.*")
+            yield from sorted(path.relative_to(toc.parent).with_suffix("").as_posix() for path in found)
         for part in ("parts", "chapters", "sections", "subtrees", "entries"):
             for inner in entry.get(part) or []:
                 yield from below(inner)

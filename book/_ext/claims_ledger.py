@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import nbformat
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -160,13 +161,13 @@ class ClaimsWith(Findings):
 
 
 def titles(app: Sphinx) -> dict[str, str]:
-    """Headings of the notebooks, before Sphinx has read them all."""
+    """Headings of the notebooks, before Sphinx has read them all; the cache keeps their code alone."""
     found = {}
     for docname in pages(app):
-        notebook = executed(app, docname)
-        if notebook:
-            first = notebook.content.cells[0].source.lstrip().splitlines()[0]
-            found[docname] = first.lstrip("# ").strip()
+        path = Path(app.env.doc2path(docname))
+        if path.suffix == ".ipynb":
+            first = nbformat.read(path, as_version=4).cells[0].source
+            found[docname] = first.lstrip().splitlines()[0].lstrip("# ").strip()
     return found
 
 
