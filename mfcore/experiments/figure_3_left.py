@@ -279,7 +279,8 @@ def _trials() -> list[Params]:
         ),
         {"kernel": local[1], "factor": 6.0, "points": 2500, **single},
         {"kernel": "ReLU", "factor": 1.0, "points": 2500},
-        # A flow that does not end at rounding, for the tests to compute again.
+        # Its first step is as long as the limit allows, and rounding decides whether it counts as longer: its
+        # gains differ between processors by a few parts in a thousand. The tests take the squared loss.
         {"kernel": wide[0], "factor": 6.0, "points": 100, "most": 100, "places": 2, "steps": 20},
     ]
     # The two stages of the ReLU kernel get half of the steps each.
@@ -294,7 +295,7 @@ EXPERIMENT = Experiment(
     about="gain against distance under every reading of kernel, start, loss, noise, average and precision",
     cost="about 15 minutes on 2 cores",
     trial=trial,
-    chains=independent(*TRIALS),
-    sample=TRIALS[-1],
+    chains=independent(*TRIALS, TRIALS[-1] | {"loss": "squared"}),
+    sample=TRIALS[-1] | {"loss": "squared"},
     varying=("status", "steps", "arccos"),
 )
