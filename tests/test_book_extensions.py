@@ -360,9 +360,9 @@ def draw(name="fig-a", mark="x"):
     return DRAW.format(name=name, mark=mark, suffixes=SUFFIXES, record=json.dumps(RECORD))
 
 
-def card(name="fig-a", number="1"):
+def card(name="fig-a", number="1", caption="Caption."):
     return (
-        f":::{{figure-card}} {name}\n:number: {number}\n:alt: A picture of nothing at all.\n\nCaption.\n:::"
+        f":::{{figure-card}} {name}\n:number: {number}\n:alt: A picture of nothing at all.\n\n{caption}\n:::"
     )
 
 

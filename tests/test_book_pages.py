@@ -129,6 +129,21 @@ def test_figures_and_tables_are_listed_with_links_to_their_places(drawn):
     assert "A line." in page.select_one("a.figure-showcase-entry").get_text()
 
 
+def test_the_index_says_of_a_figure_the_first_sentence_of_its_caption(tmp_path):
+    book = Book(tmp_path, ["sphinx.ext.mathjax", "eqtag", "execution", "figure_index"], mode="cache")
+    (tmp_path / "mfcore").mkdir()
+    caption = "The slope $k < 2$ of {eq}`eq-a` in {numref}`fig-a`, 3e-05. More of it."
+    equation = "\n\n```{math}\n:label: eq-a\na = b \\tag{1.1}\n```\n"
+    book.notebook("one", draw(), card(caption=caption) + equation)
+    book.page("figures", "```{figure-index}\n```")
+    passed, printed = book.build()
+    assert passed, printed
+    page = book.html("figures")
+    words = page.select_one(".figure-index-entry > span").get_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert words == r"The slope \(k < 2\) of (1.1) in Figure 1, 3 × 10⁻⁵."
+    assert page.select("script[src*=mathjax]")  # though the page itself has no formula
+
+
 def test_a_showcase_of_a_figure_that_is_nowhere_fails_the_build(drawn):
     drawn.page("figures", "```{figure-showcase}\nfig-z: A line.\n```")
     passed, printed = drawn.build()

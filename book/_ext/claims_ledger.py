@@ -20,6 +20,7 @@ from execution import executed, pages
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
+from typeset_numbers import typeset
 
 KEY = "mfcore_findings"  # as in mfcore.claims
 # From the most to the least favourable: a claim counts by the last of these that one of its findings has.
@@ -103,13 +104,15 @@ class Findings(SphinxDirective):
             box += self.text(
                 f"**{row['claim']}** The paper: {row['paper']}" if row["claim"] else row["paper"]
             )
-        box += self.text(("Here: " if statement else "") + row["here"])
+        elif row["paper"]:
+            box += self.text(f"*{row['paper']}*")
+        box += self.text(f"Here: {row['here']}")
         line = nodes.paragraph(classes=["finding-source"])
         line += [badge(row["verdict"]), nodes.Text(" "), self.link(found)]
         if row["profile"] != "paper":
             line += nodes.Text(f" ({row['profile']} profile: not the paper's scale, checks not enforced)")
         box += line
-        checks = "".join(f"<li>{escape(words)}</li>" for words in row["checks"])
+        checks = "".join(f"<li>{escape(typeset(words))}</li>" for words in row["checks"])
         box += nodes.raw(
             "",
             f'<details class="finding-checks"><summary>checked: {len(row["checks"])}</summary>'

@@ -89,7 +89,11 @@ def cards_of(env: BuildEnvironment) -> dict[str, list[dict[str, Any]]]:
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
     found = [
-        {**{key: card[key] for key in ("name", "number", "alt")}, "node": card.parent["ids"][0]}
+        {
+            **{key: card[key] for key in ("name", "number", "alt")},
+            "node": card.parent["ids"][0],
+            "caption": next(card.parent.findall(card_caption)).deepcopy(),
+        }
         for card in doctree.findall(card_drawing)
     ]
     cards_of(app.env)[app.env.docname] = found
@@ -127,10 +131,16 @@ def publish(app: Sphinx, exception: Exception | None) -> None:
         return
     target = Path(app.outdir) / "figures"
     target.mkdir(exist_ok=True)
-    for cards in cards_of(app.env).values():
+    for docname, cards in cards_of(app.env).items():
         for card in cards:
             for file in figure_files(directory(), card["name"]):
                 shutil.copyfile(directory() / file, target / file)
+            record = json.loads((directory() / f"{card['name']}.json").read_text(encoding="utf-8"))
+            told = {"number": card["number"], "caption": card["caption"].astext(), "page": docname}
+            published = {"figure": told, "licence": figure_citation.LICENCE, **record}
+            (target / f"{card['name']}.json").write_text(
+                json.dumps(published, indent=1) + "\n", encoding="utf-8"
+            )
             thumbnail(target / f"{card['name']}.png", target / thumbnail_name(card["name"]))
 
 
@@ -263,4 +273,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-updated", number, priority=900)  # after Sphinx has counted
     app.connect("build-finished", publish)
     app.setup_extension("figure_source")
-    return {"version": "1", "env_version": 2, "parallel_read_safe": False, "parallel_write_safe": True}
+    return {"version": "1", "env_version": 3, "parallel_read_safe": False, "parallel_write_safe": True}

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+LICENCE = "figure and numbers: CC BY 4.0; code: MIT"
 
 
 @cache
@@ -32,7 +33,19 @@ def authors(people: list[dict[str, str]]) -> list[str]:
 def paper() -> str:
     reference = companion()["references"][0]
     (preprint,) = reference["identifiers"]
-    return f"{' and '.join(authors(reference['authors']))}, {preprint['value']}"
+    people = " and ".join(authors(reference["authors"]))
+    return f"{people}, {reference['title']}, {preprint['value']} (first version, 2023)"
+
+
+def commit(record: dict[str, Any]) -> str:
+    """The commit that drew the figure; whoever looks it up must know if the code was another."""
+    changed = " with uncommitted changes" if record["tree"] == "dirty" else ""
+    return f"commit {record['commit'][:10]}{changed}"
+
+
+def place(name: str, address: str) -> str:
+    """The figure's address; while the book has none in public, the file in it."""
+    return f"{address}figures/{name}.svg" if address else f"figures/{name}.svg of the book"
 
 
 def plain_text(name: str, number: str, record: dict[str, Any], address: str) -> str:
@@ -41,8 +54,8 @@ def plain_text(name: str, number: str, record: dict[str, Any], address: str) -> 
     after = "" if own(number) else f" After Figure {number} of {paper()}."
     return (
         f"{', '.join(authors(book['authors']))}, {book['title']}, version {book['version']} "
-        f"({record['date'][:4]}), Figure {number}, {address}figures/{name}.svg, "
-        f"commit {record['commit'][:10]}, data SHA-256 {record['csv_sha256'][:16]}.{after}"
+        f"({record['date'][:4]}), Figure {number}, {place(name, address)}, "
+        f"{commit(record)}, data SHA-256 {record['csv_sha256'][:16]}... (CSV).{after}"
     )
 
 
@@ -52,11 +65,13 @@ def bibtex(name: str, number: str, record: dict[str, Any], address: str) -> str:
     after = "" if own(number) else f"; after Figure {number} of {paper()}"
     fields = {
         "author": "{" + " and ".join(authors(book["authors"])) + "}",
-        "title": f"{book['title']}: Figure {number}",
+        # Braces keep styles from writing it in lower case.
+        "title": f"{book['title']}: {{Figure {number}}}",
         "year": record["date"][:4],
         "version": str(book["version"]),
-        "howpublished": f"{address}figures/{name}.svg",
-        "note": f"commit {record['commit'][:10]}, data SHA-256 {record['csv_sha256']}{after}",
+        "howpublished": place(name, address),
+        **({"url": place(name, address)} if address else {}),
+        "note": f"version {book['version']}, {commit(record)}, data SHA-256 {record['csv_sha256']}{after}",
     }
     return "\n".join([f"@misc{{metricflows-{name},", *(f"  {k} = {{{v}}}," for k, v in fields.items()), "}"])
 
@@ -75,6 +90,7 @@ def facts(record: dict[str, Any], cell: str | None) -> dict[str, str]:
         "on": escape(f"{device['processor']}, {device['cores']} cores, JAX on {device['jax_platform']}"),
         "with": escape(", ".join(f"{name} {version}" for name, version in versions.items())),
         "SHA-256 of the numbers (CSV)": f"<code>{record['csv_sha256']}</code>",
+        "licence": LICENCE,
     }
     return {term: words for term, words in found.items() if words}
 

@@ -16,10 +16,12 @@ from typing import Any
 from docutils import nodes
 from execution import pages
 from figure_card import DOWNLOADS, address, cards_of, drawings, thumbnail_name
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
+from typeset_numbers import typeset
 
 
 class figure_index(nodes.General, nodes.Element):
@@ -58,6 +60,8 @@ def tables_of(env: BuildEnvironment) -> dict[str, list[dict[str, str]]]:
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
     """Note the tables of a notebook, with the heading above and the words of their first row."""
+    if next(doctree.findall(figure_index), None):  # the captions there bring their formulas
+        app.env.get_domain("math").data["has_equations"][app.env.docname] = True
     if not app.env.docname.startswith("notebooks/"):
         return
     found = []
@@ -95,7 +99,7 @@ def figures_html(self: Any, node: nodes.Element) -> None:
 
 
 def card_html(self: Any, docname: str, card: dict[str, Any]) -> str:
-    name, alt = card["name"], card["alt"]
+    name, alt, words = card["name"], card["alt"], first_sentence(self.builder.env, card["caption"])
     links = " · ".join(
         f'<a href="{address(self, name + suffix)}" aria-label="{form} of Figure {escape(card["number"])}">'
         f"{form}</a>"
@@ -104,9 +108,35 @@ def card_html(self: Any, docname: str, card: dict[str, Any]) -> str:
     return (
         f'<div class="figure-index-entry"><a href="{place(self, docname, card["node"])}">'
         f'<img src="{address(self, thumbnail_name(name))}" loading="lazy" alt="{escape(alt, quote=True)}">'
-        f"<strong>Figure {escape(card['number'])}</strong></a><span>{escape(first_sentence(alt))}</span>"
+        f"<strong>Figure {escape(card['number'])}</strong></a><span>{words}</span>"
         f'<span class="figure-index-files">{links}</span></div>'
     )
+
+
+def first_sentence(env: BuildEnvironment, caption: nodes.Element) -> str:
+    """Of a caption, as HTML: with its formulas, and the numbers of what it refers to, without links."""
+    parts = []
+    for child in caption.children:
+        if isinstance(child, nodes.math):
+            parts.append(f'<span class="math notranslate nohighlight">\\({escape(child.astext())}\\)</span>')
+        elif isinstance(child, addnodes.pending_xref):
+            parts.append(escape(number_of(env, child)))
+        else:
+            words, stop, _ = child.astext().partition(". ")
+            parts.append(escape(typeset(words)))
+            if stop:
+                break
+    return "".join(parts).rstrip(".") + "."
+
+
+def number_of(env: BuildEnvironment, reference: addnodes.pending_xref) -> str:
+    """What a reference to an equation or a figure says; of any other, its own words."""
+    target = reference["reftarget"]
+    for numbers in env.toc_fignumbers.values():
+        if found := numbers.get("displaymath", {}).get(nodes.make_id(f"equation-{target}")):
+            return f"({found[0]})"
+    cards = [card for found in cards_of(env).values() for card in found]
+    return next((f"Figure {card['number']}" for card in cards if card["name"] == target), reference.astext())
 
 
 def showcase_html(self: Any, node: nodes.Element) -> None:
@@ -128,10 +158,6 @@ def showcase_html(self: Any, node: nodes.Element) -> None:
         )
     self.body.append("</div>\n")
     raise nodes.SkipNode
-
-
-def first_sentence(text: str) -> str:
-    return text.split(". ")[0].rstrip(".") + "."
 
 
 def tables_html(self: Any, node: nodes.Element) -> None:

@@ -48,7 +48,7 @@ def this_build() -> list[list[Any]]:
         ["commit", f"{commit['commit'][:10]}{tree}"],
         ["scale", profile()],
         ["machine", f"{device['processor']}, {device['cores']} cores, {platform.system()}"],
-        ["JAX computes on", f"{device['jax_platform']}, {device['jax_devices']} device(s)"],
+        ["JAX computes on", f"{device['jax_platform'].upper()} ({device['jax_devices']})"],
         ["versions", ", ".join(f"{name} {number}" for name, number in packages.items())],
     ]
 

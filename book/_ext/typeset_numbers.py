@@ -1,0 +1,46 @@
+"""Numbers in the text as they are printed: 2e-08 becomes 2 × 10⁻⁸, and a hyphen before a digit a minus sign.
+
+Cells write numbers as Python does. Code and formulas keep what they have.
+"""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+POWER = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.]*\w)")
+MINUS = re.compile(r"(?:(?<=^)|(?<=[\s(±,;]))-(?=\d)")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+AS_THEY_ARE = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.comment)
+
+
+def typeset(text: str) -> str:
+    """The same words with powers of ten and minus signs."""
+    return MINUS.sub("\N{MINUS SIGN}", POWER.sub(power, text))
+
+
+def power(found: re.Match[str]) -> str:
+    times = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
+    mantissa, exponent = found[1], str(int(found[2])).translate(RAISED)
+    if float(mantissa) == 0:
+        return "0"
+    return f"10{exponent}" if mantissa == "1" else f"{mantissa}{times}10{exponent}"
+
+
+class TypesetNumbers(SphinxPostTransform):
+    default_priority = 900  # after the numbers that cells have glued are in their places
+
+    def run(self, **_: Any) -> None:
+        for text in list(self.document.findall(nodes.Text)):
+            parent, kept = text.parent, False
+            while parent is not None:
+                kept, parent = kept or isinstance(parent, AS_THEY_ARE), parent.parent
+            if not kept and (new := typeset(text)) != text:
+                text.parent.replace(text, nodes.Text(new))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_post_transform(TypesetNumbers)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
