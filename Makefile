@@ -2,6 +2,7 @@
 #
 #   make book    execute every notebook at the paper's scale, build the pages, check them  -> _build/html/index.html
 #   make test    style, types, import floors, unit tests, notebooks at a small scale, the newest jax
+#   make slow    the long tests, and every test once on the newest jax: before a release
 #   make lab     JupyterLab on the notebooks
 #   make pdf     the built pages as one PDF, by Chromium (makes the book first, if there is none) -> _build/pdf
 #   make release the archive of this version, for Zenodo (after make book, of a clean tree) -> _build/release
@@ -38,7 +39,7 @@ unexport PIP_NO_DEPS PIP_REQUIRE_HASHES PIP_NO_BINARY PIP_ONLY_BINARY PIP_PLATFO
 unexport PIP_NO_BUILD_ISOLATION PIP_IGNORE_INSTALLED PIP_FORCE_REINSTALL PIP_CONFIG_SETTINGS PIP_BUILD_CONSTRAINT
 
 .DELETE_ON_ERROR:
-.PHONY: bench book full test lint types unit book-unit notebooks newest-jax broken-lines lab pdf release format lock \
+.PHONY: bench book full slow test lint types unit book-unit notebooks newest-jax broken-lines lab pdf release format lock \
   clean distclean moved
 .DEFAULT_GOAL := book
 
@@ -48,9 +49,19 @@ endef
 
 # --- the book -------------------------------------------------------------------------------------------------
 
+# Pages that passed every check stand until something they are made of changes: a file, the commit (it is printed on
+# them), the scale, the public address.
+BUILT      := _build/.book
+BOOK_STATE := $(CURDIR) $(MFCORE_PROFILE) $(MFCORE_REPOSITORY) $(shell git rev-parse HEAD 2>/dev/null; git status --porcelain 2>/dev/null | sha256sum)
+BOOK_FILES := $(shell find book notebooks mfcore index.md _config.yml _toc.yml CITATION.cff CHANGELOG.md LICENSE \
+  -type f -not -name '*.pyc' -not -path '*/.ipynb_checkpoints/*' -not -path '*/figures/*' -not -path 'book/api/mfcore*.rst')
+
+book: $(BUILT)
+	@echo "Open _build/html/index.html"
+
 # The old pages go first: a page that is no longer made must not be found. So do the doctrees: with them, a build
 # that failed on a warning would pass when run again.
-book: $(STAMP)
+$(BUILT): $(STAMP) $(BOOK_FILES) $(shell [ -f _build/html/index.html ] && [ "$$(cat $(BUILT) 2>/dev/null)" = "$(BOOK_STATE)" ] || echo moved)
 	$(call heading,"book: notebooks and pages")
 	rm -rf _build/.doctrees _build/html
 	TQDM_DISABLE=1 $(BOOK) .
@@ -58,7 +69,7 @@ book: $(STAMP)
 	$(BIN)/python book/_ext/check_site.py _build/html
 	@# Told, and not yet a failure: it has not been run on the whole book on a quiet machine.
 	-$(if $(shell command -v timeout),timeout 900) $(BIN)/python book/_ext/check_browser.py _build/html
-	@echo "Open _build/html/index.html"
+	@echo "$(BOOK_STATE)" > $@
 
 # CHROMIUM=/path/to/it names a browser that is not on PATH.
 export CHROMIUM
@@ -97,7 +108,7 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(call heading,"test: unit tests")
-	$(BIN)/python -m pytest -q $(DURATIONS) -m "not book" tests
+	$(BIN)/python -m pytest -q $(DURATIONS) -m "not book and not slow" tests
 	$(call heading,"test: stored results")
 	$(BIN)/python -m mfcore results
 
@@ -115,11 +126,18 @@ notebooks: $(STAMP)
 	    --nbval-kernel-startup-timeout=120 notebooks/*.ipynb; \
 	else echo "no notebooks"; fi
 
-# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. Every test that is
-# not slow runs there once (tests/selection.py), not every case again.
+# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. Two tests of each
+# file run there (tests/selection.py); make slow runs each once.
 newest-jax: $(NEWEST)/.installed
 	$(call heading,"test: unit tests on the newest jax")
 	@$(NEWEST)/bin/python -c 'import jax; print("jax", jax.__version__)'
+	$(NEWEST)/bin/python -m pytest -q $(DURATIONS) --first -m "not book" tests
+
+# What make test leaves out for its length: before a release, and after a change of what is marked.
+slow: $(STAMP) $(NEWEST)/.installed
+	$(call heading,"slow: the long unit tests")
+	$(BIN)/python -m pytest -q $(DURATIONS) -m slow tests
+	$(call heading,"slow: every unit test once on the newest jax")
 	$(NEWEST)/bin/python -m pytest -q $(DURATIONS) --once -m "not book" tests
 
 broken-lines: $(STAMP)

@@ -30,6 +30,7 @@ def local_end(g, omega, kappa):
     return (vectors * np.sqrt(values**2 - tau)) @ vectors.conj().T
 
 
+@pytest.mark.slow
 def test_the_delta_flow_ends_where_the_closed_form_says_and_gains_follow(train):
     kappa = figure.KAPPA / PARAMS["factor"]
     flow = figure.train_metric(PARAMS, train)[0]

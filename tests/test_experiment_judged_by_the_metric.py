@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose
 
 from mfcore.algebraic_metrics import AlgebraicMetric
@@ -16,6 +17,7 @@ def points(n=40):
     return random_points_in_patch(jax.random.key(3), Dwork(), n).sample
 
 
+@pytest.mark.slow
 def test_a_change_of_shape_that_eta_does_not_see():
     """With det unchanged sigma is that of the truth, the distance is all shape."""
     stretch = jnp.diag(jnp.array([2.0, 0.5, 1.0]))

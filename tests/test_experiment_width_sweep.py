@@ -58,6 +58,7 @@ def test_a_run_that_diverges_says_so():
         sweep.trial(PARAMS | {"rate": 1e6})
 
 
+@pytest.mark.slow
 def test_a_slow_descent_moves_the_kernel_in_proportion_to_its_rate():
     """And sigma falls; the distance, which is a squared angle, goes as the square."""
     slow, slower = (sweep.trial(PARAMS | {"rate": rate}) for rate in (1e-3, 5e-4))

@@ -83,6 +83,7 @@ def test_linearised_flow_is_the_flow_of_the_kernel_at_the_start(key, start, pull
     assert np.abs(exact - difference).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_wide_networks_tend_to_the_frozen_flow_and_to_their_linearisation(key, start):
     def force(g):
         return g @ g - jnp.linalg.inv(g)

@@ -48,6 +48,7 @@ def test_conformal_flow_against_the_exact_solution():
     assert np.abs(start - end).max() > 0.1
 
 
+@pytest.mark.slow
 def test_order_of_the_integrator():
     # A pendulum, against many more steps. Tsitouras' method has order 5, and 6 nearly.
     start, steps = jnp.array([1.0, 0.3]), (4, 6, 8, 12, 16)

@@ -17,6 +17,7 @@ def at(potential, variety, sample):
     return jax.jit(jax.vmap(one))(sample.z, sample.patch, sample.eliminated)
 
 
+@pytest.mark.slow
 def test_ricci_scalar_is_half_that_of_the_real_metric(key):
     variety = Dwork(4)
     metric = AlgebraicMetric(jnp.array([1.0, 0.3]), 4, 2)
@@ -35,6 +36,7 @@ def test_ricci_scalar_is_half_that_of_the_real_metric(key):
     assert_allclose(jax.vmap(kaehler_curvature.ricci_scalar)(at(metric.potential, variety, sample)), real / 2)
 
 
+@pytest.mark.slow
 def test_symmetries_of_the_riemann_tensor(key):
     sample = sampling.random_points(key, Dwork(), 5)
     metric = AlgebraicMetric(jnp.linspace(1, 2, len(invariant_products(5, 6))), 5, 6)
@@ -51,7 +53,13 @@ def test_on_a_curve_everything_is_the_ricci_scalar(key):
     assert_allclose(jax.vmap(kaehler_curvature.euler_density)(found), scalar / jnp.pi, rtol=1e-10)
 
 
-@pytest.mark.parametrize(("degree", "number", "n_points"), [(3, 0, 3000), (4, 24, 8000), (5, -200, 12_000)])
+@pytest.mark.parametrize(
+    ("degree", "number", "n_points"),
+    [
+        (3, 0, 3000),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((4, 24, 8000), (5, -200, 12_000))),
+    ],
+)
 def test_euler_numbers_by_fubini_study(degree, number, n_points):
     """The integral of the top Chern form is the Euler number whatever the metric."""
     variety = Dwork(degree)

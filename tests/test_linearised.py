@@ -112,6 +112,7 @@ def test_flow_does_not_see_the_trace(points, network):
     np.testing.assert_allclose(paths[0].fresh, paths[1].fresh, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_principal_features_measure_the_kernel(points, network):
     few = training.taken(points, slice(0, 4))
     size, directions = linearised.principal_features(network, few)

@@ -32,6 +32,7 @@ def test_the_flat_metric_of_the_cubic_curve_is_found(key):
     assert_allclose(g, exact, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_accuracy_grows_exponentially_with_the_degree(key):
     sigmas = [sigma_on_fresh(reference_metrics.fit(key, Dwork(4), k).metric) for k in (2, 4, 6)]
     assert sigmas[1] < sigmas[0] / 8

@@ -27,10 +27,10 @@ TOYS = {
 }
 
 
-def collected(folder, *options):
+def collected(folder, *options, more=()):
     """The tests that pytest would run, by their names."""
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = slow\n    book\n")
-    for name, text in TOYS.items():
+    for name, text in {**TOYS, **dict(more)}.items():
         (folder / name).write_text("import pytest\n" + "\n".join(line[8:] for line in text.splitlines()))
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "selection", "--collect-only", "-q", *options],
@@ -50,6 +50,17 @@ def test_once_keeps_first_cases_that_are_not_slow_and_something_of_each_file(tmp
         "test_first[1]",
         "test_of_many[1]",
     ]
+
+
+def test_first_keeps_two_of_each_file(tmp_path):
+    more = {"test_more.py": "\n".join(f"        def test_{k}(): pass" for k in "abc")}
+    assert [
+        name for name in collected(tmp_path, "--first", "-m", "not book", more=more) if len(name) < 7
+    ] == [
+        "test_a",
+        "test_b",
+    ]
+    assert "TestIn::test_of_class" in collected(tmp_path, "--first")
 
 
 def test_without_it_everything_runs(tmp_path):

@@ -7,8 +7,22 @@ import pytest
 
 from mfcore import experiments, provenance, runner, stored_results
 
+# Their samples train networks, or compile for a minute.
+SLOW = {
+    "after_kernel",
+    "after_kernel_layers",
+    "clustering_at_scale",
+    "judged_by_the_metric",
+    "large_scale",
+    "long_training",
+    "positive_kernels",
+    "symmetric_training",
+}
 
-@pytest.mark.parametrize("name", experiments.names())
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in experiments.names()]
+)
 def test_the_sample_trial_comes_out_as_stored(name):
     experiment = experiments.named(name)
     results = runner.load(name)

@@ -20,7 +20,7 @@ from execution import executed, pages
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
-from typeset_numbers import typeset
+from typesetting import typeset
 
 KEY = "mfcore_findings"  # as in mfcore.claims
 # From the most to the least favourable: a claim counts by the last of these that one of its findings has.

@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
-from typeset_numbers import typeset
+from typesetting import typeset
 
 
 class figure_index(nodes.General, nodes.Element):

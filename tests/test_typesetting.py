@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "tests")]
 
 from test_book_extensions import Book
-from typeset_numbers import typeset
+from typesetting import typeset
 
 pytestmark = pytest.mark.book
 
@@ -33,7 +33,7 @@ def test_powers_of_ten_and_minus_signs(written, printed):
 
 
 def test_glued_numbers_are_typeset_and_code_is_not(tmp_path):
-    book = Book(tmp_path, ["typeset_numbers"], mode="force")
+    book = Book(tmp_path, ["typesetting"], mode="force")
     code = "from myst_nb import glue\nglue('small', '2e-08', display=False)"
     book.notebook("one", code, "By {glue:text}`small:s`, `goal=2e-08`.\n\n| a |\n|---|\n| -3e-4 |\n")
     book.page("two", "By {glue:text}`notebooks/one.ipynb::small:s`.")
@@ -46,3 +46,13 @@ def test_glued_numbers_are_typeset_and_code_is_not(tmp_path):
     assert "'small', '2e-08'" in one
     assert "−3 × 10⁻⁴" in one
     assert "By 2 × 10⁻⁸." in two
+
+
+def test_a_mark_stays_at_its_formula(tmp_path):
+    book = Book(tmp_path, ["sphinx.ext.mathjax", "typesetting"])
+    book.page("one", "Of $a$, and (of $b$). And $c$ and $d$")
+    passed, printed = book.build()
+    assert passed, printed
+    page = book.html("one")
+    assert [frame.get_text() for frame in page.select(".with-mark")] == [r"\(a\),", r"\(b\))."]
+    assert r"Of \(a\), and (of \(b\)). And \(c\) and \(d\)" in page.get_text()

@@ -1,6 +1,7 @@
-"""Numbers in the text as they are printed: 2e-08 becomes 2 × 10⁻⁸, and a hyphen before a digit a minus sign.
+"""Text as it is printed: 2e-08 becomes 2 × 10⁻⁸, a hyphen before a digit a minus sign; marks stay at formulas.
 
-Cells write numbers as Python does. Code and formulas keep what they have.
+Cells write numbers as Python does. Code and formulas keep what they have. Between a formula and the comma
+behind it browsers break the line; a frame around both forbids it.
 """
 
 import re
@@ -12,6 +13,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 
 POWER = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.]*\w)")
 MINUS = re.compile(r"(?:(?<=^)|(?<=[\s(±,;]))-(?=\d)")
+MARK = re.compile(r"[.,;:!?)]+")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 AS_THEY_ARE = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.comment)
 
@@ -41,6 +43,23 @@ class TypesetNumbers(SphinxPostTransform):
                 text.parent.replace(text, nodes.Text(new))
 
 
+class MarksStay(SphinxPostTransform):
+    default_priority = 910
+
+    def run(self, **_: Any) -> None:
+        for formula in list(self.document.findall(nodes.math)):
+            siblings = formula.parent.children
+            place = siblings.index(formula)
+            after = siblings[place + 1] if place + 1 < len(siblings) else None
+            if isinstance(after, nodes.Text) and (found := MARK.match(after)):
+                both = nodes.inline("", "", formula, nodes.Text(found[0]), classes=["with-mark"])
+                both.parent, siblings[place] = formula.parent, both
+                siblings[place + 1] = nodes.Text(after.astext()[found.end() :])
+                siblings[place + 1].parent = both.parent
+                formula.parent = both
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(TypesetNumbers)
+    app.add_post_transform(MarksStay)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
