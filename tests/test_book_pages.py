@@ -1,6 +1,8 @@
 """Pages that the build makes of what notebooks computed: ledger, indexes, facts, citation; on small books."""
 
+import json
 import re
+import sys
 
 import pytest
 
@@ -142,6 +144,41 @@ def test_the_index_says_of_a_figure_the_first_sentence_of_its_caption(tmp_path):
     words = page.select_one(".figure-index-entry > span").get_text().replace("\N{NO-BREAK SPACE}", " ")
     assert words == r"The slope \(k < 2\) of (1.1) in Figure 1, 3 × 10⁻⁵."
     assert page.select("script[src*=mathjax]")  # though the page itself has no formula
+
+
+def test_the_published_record_names_the_figure_and_its_licence(drawn):
+    passed, printed = drawn.build()
+    assert passed, printed
+    record = json.loads((drawn.root / "_build" / "html" / "figures" / "fig-a.json").read_text())
+    assert record["figure"] == {"number": "3 (left)", "caption": "Caption.", "page": "notebooks/one"}
+    assert "CC BY 4.0" in record["licence"]
+    assert len(record["csv_sha256"]) == 64
+
+
+def test_a_citation_says_if_the_code_was_not_that_of_the_commit():
+    sys.path.insert(0, str(EXTENSIONS))
+    import figure_citation
+
+    for tree, said in (("clean", False), ("dirty", True)):
+        record = RECORD | {"tree": tree}
+        for cited in (figure_citation.plain_text, figure_citation.bibtex):
+            assert ("with uncommitted changes" in cited("fig-a", "3 (left)", record, "")) == said
+    address = "https://example.org/"
+    assert f"url = {{{address}figures/fig-a.svg}}" in figure_citation.bibtex("fig-a", "1", RECORD, address)
+    assert "url" not in figure_citation.bibtex("fig-a", "1", RECORD, "")
+
+
+def test_how_to_cite_has_the_companion_and_the_paper(tmp_path):
+    book = Book(tmp_path, ["how_to_cite"])
+    book.page("cite", "```{how-to-cite}\n```")
+    passed, printed = book.build()
+    assert passed, printed
+    texts = [box.get_text() for box in book.html("cite").select("pre")]
+    assert len(texts) == 4
+    assert "no public address or DOI yet" in texts[0]
+    assert texts[1].startswith("@misc{metricflows-companion,")
+    assert texts[3].startswith("@article{halverson2024,")
+    assert "arXiv:2310.19870" in texts[2]
 
 
 def test_a_showcase_of_a_figure_that_is_nowhere_fails_the_build(drawn):

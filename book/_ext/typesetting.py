@@ -1,4 +1,4 @@
-"""Text as it is printed: 2e-08 becomes 2 × 10⁻⁸, a hyphen before a digit a minus sign; marks stay at formulas.
+"""Text as it is printed: 2e-08 as 2 × 10⁻⁸, a hyphen before a digit as a minus sign; marks stay at formulas.
 
 Cells write numbers as Python does. Code and formulas keep what they have. Between a formula and the comma
 behind it browsers break the line; a frame around both forbids it.
