@@ -290,3 +290,13 @@ def test_without_a_browser_that_is_said_and_fails_only_in_ci(site, capsys, monke
     assert "not opened in a browser" in capsys.readouterr().out
     monkeypatch.setenv("CI", "true")
     assert check_browser.main(site) == 1
+
+
+def test_of_many_plain_pages_the_largest_are_opened_and_all_with_formulas(tmp_path):
+    (tmp_path / "api").mkdir()
+    for k in range(9):
+        (tmp_path / "api" / f"m{k}.html").write_text(html("<h1>Module</h1>" + "word " * k))
+    (tmp_path / "api" / "formula.html").write_text(html('<h1>M</h1><span class="math">x</span>'))
+    (tmp_path / "index.html").write_text(html(BODY))
+    opened = check_browser.Site(tmp_path).opened
+    assert {"index.html", "api/formula.html", *(f"api/m{k}.html" for k in range(4, 9))} == set(opened)

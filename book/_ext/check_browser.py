@@ -35,6 +35,7 @@ from check_site import pages, parsed
 from playwright.async_api import async_playwright
 
 AT_ONCE = 4  # pages; each keeps less than one core busy
+PLAIN = 5  # so many are opened of a folder's pages without formulas and figures, such as those of the code
 NO_TEXT = ("search.html", "genindex.html", FRONT)
 
 
@@ -49,6 +50,21 @@ class Site:
     @property
     def most_figures(self) -> str:
         return max(self.names, key=lambda name: (self.figures[name], name))
+
+    @property
+    def opened(self) -> list[str]:
+        """All pages but of those without formulas and figures, where a folder has many, the largest."""
+        plain: dict[str, list[str]] = {}
+        for name in self.names:
+            if not re.search(r'class="math|figure-card', (self.folder / name).read_text(encoding="utf-8")):
+                plain.setdefault(Path(name).parent.as_posix(), []).append(name)
+        for names in plain.values():
+            names.sort(key=self.size, reverse=True)
+        left_out = {name for names in plain.values() for name in names[PLAIN:]} - self.templates
+        return [name for name in self.names if name not in left_out]
+
+    def size(self, name: str) -> int:
+        return (self.folder / name).stat().st_size
 
     @property
     def templates(self) -> set[str]:
@@ -120,8 +136,7 @@ async def look_at_all(report: Report, session: Session, site: Site) -> None:
             await report.attempt(name, look_at(report, session, name, with_axe=name in site.templates))
 
     # The long pages first, so that none is left to run alone at the end.
-    size = {name: (site.folder / name).stat().st_size for name in site.names}
-    await asyncio.gather(*(one(name) for name in sorted(site.names, key=lambda name: -size[name])))
+    await asyncio.gather(*(one(name) for name in sorted(site.opened, key=site.size, reverse=True)))
 
 
 async def look_from_a_file(report: Report, session: Session, site: Site) -> None:
@@ -139,6 +154,7 @@ async def examine(folder: Path, path: str) -> Report:
             session = Session(browser, base, report.faults)
             from_file = Session(browser, folder.as_uri() + "/", report.faults, " from a file")
             report.figures["chromium"] = browser.version
+            report.figures["left_out"] = len(site.names) - len(site.opened)
             report.figures["front"] = await report.attempt(FRONT, check_front(session))
             await look_at_all(report, session, site)
             named = {
@@ -179,7 +195,7 @@ def summary(report: Report) -> str:
         return f"{page['bytes'] / 1e6:.2f} MB as sent, {page['bytes_unpacked'] / 1e6:.2f} MB unpacked"
 
     return f"""\
-{len(pages)} pages in Chromium {figures["chromium"]}, {len(axe)} of them by axe
+{len(pages)} pages in Chromium {figures["chromium"]} ({figures["left_out"]} alike left out), {len(axe)} by axe
 {total("formulas")} formulas typeset, {total("pictures")} pictures loaded
 heaviest page: {heaviest}, {weight(heaviest)}
 front page: {weight(FRONT)}; interactive in {front.get("ready_ms")} ms, loaded in {front.get("load_ms")} ms
