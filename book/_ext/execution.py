@@ -174,6 +174,11 @@ def peak_gigabytes(process: int) -> float | None:
     return int(found[1]) * 1024 / 1e9 if found else None
 
 
+def is_long(notebook: Path) -> bool:
+    """Whether the notebook says in its metadata that it takes long: {"mfcore": {"long": true}}."""
+    return bool(json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("mfcore", {}).get("long"))
+
+
 def pages(app: Sphinx) -> list[str]:
     """All pages, in the order of the table of contents where there is one."""
     toc: Any = getattr(app.config, "external_site_map", None) or sorted(app.env.found_docs)
@@ -211,6 +216,8 @@ class Execution:
         assert ledger is not None
         paths = {name: ledger.root / f"{name}.ipynb" for name in docnames}
         missing = [name for name, path in paths.items() if path.exists() and name not in ledger.entries]
+        # One of the long ones alone at the end would leave the other cores idle.
+        missing.sort(key=lambda name: not is_long(paths[name]))
         if not missing or app.config.nb_execution_mode != "cache":
             return
         with (
