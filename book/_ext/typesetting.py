@@ -35,12 +35,16 @@ class TypesetNumbers(SphinxPostTransform):
     default_priority = 900  # after the numbers that cells have glued are in their places
 
     def run(self, **_: Any) -> None:
-        for text in list(self.document.findall(nodes.Text)):
-            parent, kept = text.parent, False
-            while parent is not None:
-                kept, parent = kept or isinstance(parent, AS_THEY_ARE), parent.parent
-            if not kept and (new := typeset(text)) != text:
-                text.parent.replace(text, nodes.Text(new))
+        set_numbers(self.document)
+
+
+def set_numbers(node: nodes.Element) -> None:
+    for place, child in enumerate(node.children):
+        if isinstance(child, nodes.Text):
+            if (new := typeset(child)) != child:
+                node[place] = nodes.Text(new)
+        elif isinstance(child, nodes.Element) and not isinstance(child, AS_THEY_ARE):
+            set_numbers(child)
 
 
 class MarksStay(SphinxPostTransform):
