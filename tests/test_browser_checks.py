@@ -270,8 +270,7 @@ def test_the_keyboard_reaches_everything_in_order_and_shows_it(site, run, old, n
 # --- the command ----------------------------------------------------------------------------------
 
 
-def test_the_command_writes_a_report_and_fails_on_a_fault(site, capsys, monkeypatch):
-    monkeypatch.setattr(browser_reader, "SLOWEST_FRONT", 60_000)  # the machine may be busy
+def test_the_command_writes_a_report_and_fails_on_a_fault(site, capsys):
     assert check_browser.main(site) == 0, capsys.readouterr()
     report = json.loads((site.parent / "browser-report.json").read_text())
     assert report["faults"] == []

@@ -3,13 +3,12 @@
 from typing import Any
 
 from axe_playwright_python.async_playwright import Axe
-from browser_session import Session, Visit
+from browser_session import STILL, Session, Visit
 
 MOST_STOPS = 1500  # of the Tab key on one page
 GRAVE = ("serious", "critical")
 # Glyphs of typeset formulas are hidden from screen readers, which get MathML; axe would look at each.
 AXE = ({"exclude": [["mjx-math"]]}, {"resultTypes": ["violations"], "preload": False})
-STILL = "* { transition: none !important; animation: none !important; scroll-behavior: auto !important; }"
 # Where the focus is after a press of Tab, and whether what had it before looks different without it.
 STOP = """() => {
   const look = (element) => {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from browser_session import DESKTOP, PHONE, Visit
+from browser_session import DESKTOP, PHONE, STILL, Visit
 
 LARGEST_PAGE = 5_000_000  # bytes
 DARKEST_TEXT, LIGHTEST_GROUND = 0.4, 0.1  # relative luminance, of text and ground in the dark
@@ -109,6 +109,7 @@ async def check_page(visit: Visit) -> dict[str, Any]:
     """All that can be seen from a page that was opened once; returns its figures."""
     await visit.page.evaluate(READ_TO_THE_END)
     figures = await weight(visit)
+    await visit.page.add_style_tag(content=STILL)  # a panel on its way out is no overflow
     figures["formulas"] = await formulas(visit)
     figures["pictures"] = await pictures(visit)
     await drawings(visit, "light")

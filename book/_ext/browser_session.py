@@ -33,6 +33,7 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts.push(entry);
 }).observe({ type: "layout-shift", buffered: true });
 """
+STILL = "* { transition: none !important; animation: none !important; scroll-behavior: auto !important; }"
 TYPESET = "() => window.MathJax?.startup?.promise?.then(() => true) ?? true"
 
 

@@ -4,6 +4,12 @@
 (() => {
   const folded = "details.mf-derivation, details.sd-dropdown";
 
+  // The arrows in the list of pages, which the theme leaves without a name.
+  for (const arrow of document.querySelectorAll("nav.bd-links summary")) {
+    const page = arrow.closest("li")?.querySelector("a")?.textContent.trim();
+    arrow.setAttribute("aria-label", `Pages below ${page ?? "this one"}`);
+  }
+
   function reveal() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     let opened = false;
