@@ -56,7 +56,7 @@ class HowToCite(SphinxDirective):
             html.append(f'<p class="rubric">{what}</p>')
             # In the frame of a listing the copy button finds it.
             html += [f'<div class="highlight"><pre>{escape(words)}</pre></div>' for words in (text, bibtex)]
-        return [nodes.raw("", "\n".join(html), format="html")]
+        return [nodes.raw("", f'<div class="how-to-cite">{"".join(html)}</div>', format="html")]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
