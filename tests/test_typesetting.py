@@ -48,6 +48,16 @@ def test_glued_numbers_are_typeset_and_code_is_not(tmp_path):
     assert "By 2 × 10⁻⁸." in two
 
 
+def test_defaults_in_a_signature_are_code(tmp_path):
+    book = Book(tmp_path, ["typesetting"])
+    book.page("one", "```{eval-rst}\n.. py:function:: flow(goal=1e-12)\n\n   To 1e-12.\n```")
+    passed, printed = book.build()
+    assert passed, printed
+    text = book.html("one").get_text()
+    assert "goal=1e-12" in text
+    assert "To 10⁻¹²." in text
+
+
 def test_a_mark_stays_at_its_formula(tmp_path):
     book = Book(tmp_path, ["sphinx.ext.mathjax", "typesetting"])
     book.page("one", "Of $a$, and (of $b$). And $c$ and $d$")

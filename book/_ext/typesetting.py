@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
@@ -15,7 +16,8 @@ POWER = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.]*\w)")
 MINUS = re.compile(r"(?:(?<=^)|(?<=[\s(±,;]))-(?=\d)")
 MARK = re.compile(r"[.,;:!?)]+")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-AS_THEY_ARE = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block, nodes.raw, nodes.comment)
+CODE = (nodes.literal, nodes.literal_block, addnodes.desc_signature)
+AS_THEY_ARE = (*CODE, nodes.math, nodes.math_block, nodes.raw, nodes.comment)
 
 
 def typeset(text: str) -> str:
