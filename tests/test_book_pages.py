@@ -150,7 +150,7 @@ def test_the_published_record_names_the_figure_and_its_licence(drawn):
     passed, printed = drawn.build()
     assert passed, printed
     record = json.loads((drawn.root / "_build" / "html" / "figures" / "fig-a.json").read_text())
-    assert record["figure"] == {"number": "3 (left)", "caption": "Caption.", "page": "notebooks/one"}
+    assert record["card"] == {"number": "3 (left)", "caption": "Caption.", "page": "notebooks/one"}
     assert "CC BY 4.0" in record["licence"]
     assert len(record["csv_sha256"]) == 64
 

@@ -137,7 +137,7 @@ def publish(app: Sphinx, exception: Exception | None) -> None:
                 shutil.copyfile(directory() / file, target / file)
             record = json.loads((directory() / f"{card['name']}.json").read_text(encoding="utf-8"))
             told = {"number": card["number"], "caption": card["caption"].astext(), "page": docname}
-            published = {"figure": told, "licence": figure_citation.LICENCE, **record}
+            published = {"card": told, "licence": figure_citation.LICENCE, **record}
             (target / f"{card['name']}.json").write_text(
                 json.dumps(published, indent=1) + "\n", encoding="utf-8"
             )
