@@ -2,7 +2,7 @@
 #
 #   make book    execute every notebook at the paper's scale, build the pages, check them  -> _build/html/index.html
 #   make test    style, types, import floors, unit tests, notebooks at a small scale, the newest jax
-#   make slow    the long tests, and every test once on the newest jax: before a release
+#   make slow    the long tests and notebooks, and every test once on the newest jax: before a release
 #   make lab     JupyterLab on the notebooks
 #   make pdf     the built pages as one PDF, by Chromium (makes the book first, if there is none) -> _build/pdf
 #   make release the archive of this version, for Zenodo (after make book, of a clean tree) -> _build/release
@@ -116,14 +116,18 @@ book-unit: $(STAMP)
 	$(BIN)/python -m pytest -q $(DURATIONS) -m book tests
 
 # nbval's own time limit is half an hour a cell, and a dead kernel is noticed only by it.
+define nbval
+	rm -rf _build/figures-quick
+	MFCORE_PROFILE=quick MFCORE_FIGURES="$(CURDIR)/_build/figures-quick" TQDM_DISABLE=1 \
+	  $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+	    --nbval-kernel-startup-timeout=120 $(1)
+endef
+
+# Those that say of themselves that they take long ("long": true) are left to make slow and, at full scale, make book.
+LONG := $(shell grep -l '"long": true' notebooks/*.ipynb)
 notebooks: $(STAMP)
 	$(call heading,"test: notebooks at a small scale")
-	@if compgen -G 'notebooks/*.ipynb' >/dev/null; then \
-	  rm -rf _build/figures-quick; \
-	  MFCORE_PROFILE=quick MFCORE_FIGURES="$(CURDIR)/_build/figures-quick" TQDM_DISABLE=1 \
-	  $(BIN)/python -m pytest -q --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
-	    --nbval-kernel-startup-timeout=120 notebooks/*.ipynb; \
-	else echo "no notebooks"; fi
+	$(call nbval,$(filter-out $(LONG),$(wildcard notebooks/*.ipynb)))
 
 # Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. Two tests of each
 # file run there (tests/selection.py); make slow runs each once.
@@ -136,6 +140,8 @@ newest-jax: $(NEWEST)/.installed
 slow: $(STAMP) $(NEWEST)/.installed
 	$(call heading,"slow: the long unit tests")
 	$(BIN)/python -m pytest -q $(DURATIONS) -m slow tests
+	$(call heading,"slow: long notebooks at a small scale")
+	$(call nbval,$(LONG))
 	$(call heading,"slow: every unit test once on the newest jax")
 	$(NEWEST)/bin/python -m pytest -q $(DURATIONS) --once -m "not book" tests
 

@@ -30,6 +30,7 @@ def test_products_by_hand():
     } == {((1, 4), (4, 1))}
 
 
+@pytest.mark.slow
 def test_products_span_the_symmetric_hermitian_forms(key):
     """Brute force: all z^a zbar^b that the phases leave alone, averaged over permutations."""
     z = sampling.random_points(key, Dwork(3), 200).z

@@ -124,6 +124,7 @@ def test_the_flow_is_that_of_the_same_kernel_stored(smooth, sample):
     assert_allclose(ours.metric, stored.metric, atol=0.03 * moved)
 
 
+@pytest.mark.slow
 def test_a_sparse_flow_is_that_of_the_same_kernel_stored(sample):
     sparse = approximate_kernels.within_reach(narrow, sample.z, sample.z, 0.4)
     start = sampling.fubini_study_pullback(sample)

@@ -51,6 +51,7 @@ def test_the_balanced_form_is_a_fixed_point_of_the_full_operator(key):
     assert_allclose(form * scale[:, None] * scale * 15, np.eye(15), atol=0.05)
 
 
+@pytest.mark.slow
 def test_sigma_falls_with_the_degree_as_published(key):
     """0.136 at k = 4 by another package, from other points."""
     sigmas = [sigma(balanced_metrics.balanced(key, QUINTIC, k, 20_000).metric) for k in (2, 3, 4)]

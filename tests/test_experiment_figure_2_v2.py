@@ -59,6 +59,7 @@ def test_training_lowers_sigma_and_moves_the_kernel(values):
         assert 0 < values[f"distance_{kernel}"] < values[f"relative_change_{kernel}"]
 
 
+@pytest.mark.slow
 def test_the_network_is_trained_in_the_precision_asked_for_and_returned_in_double():
     train, fresh = (sampling.random_points(jax.random.key(k), figure.QUINTIC, 600) for k in (2, 3))
     keys = jax.random.split(jax.random.key(4))

@@ -43,6 +43,7 @@ def test_points_without_a_metric_are_counted_and_left_out():
     assert found["distance"] < 1e-12
 
 
+@pytest.mark.slow
 def test_torsion_of_a_conformal_metric():
     """d(f J) = df ^ J: with f = |z_2|^2, z_2 the first local coordinate, df = zbar_2 dx^1."""
     sample = points(5)

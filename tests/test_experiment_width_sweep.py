@@ -37,6 +37,7 @@ def test_rate_times_kernel_does_not_depend_on_the_width(points, parameterisation
     assert 0.7 < product(1024) / product(128) < 1.4
 
 
+@pytest.mark.slow
 def test_weights_of_hidden_layers_move_half_as_far_in_standard_as_in_ntk(points):
     width = 40
     moved = {}

@@ -65,6 +65,7 @@ def test_frozen_flow_damps_each_mode_at_its_own_rate(start, pull_to_flat):
     assert_allclose(local - jnp.eye(2), np.exp(-0.9) * (start - jnp.eye(2)), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_linearised_flow_is_the_flow_of_the_kernel_at_the_start(key, start, pull_to_flat):
     networks = flow_chain.independent_networks(key, 2, 30, 0.8)
     found = flow_chain.linearised_flow(networks, start, pull_to_flat, 0.5, steps=40, highest=HIGHEST)

@@ -70,6 +70,7 @@ def test_velocity_is_that_of_the_full_tensor(setting, loss):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("single_steps")
 def test_flow_converges_to_the_ode_at_first_order(setting):
     """Against SciPy's adaptive solver with the squared loss, at the time that the flow reports."""

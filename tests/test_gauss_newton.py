@@ -50,6 +50,7 @@ def test_step_is_the_damped_least_squares_solution(points, model):
     np.testing.assert_allclose(loss, jnp.sum(r**2), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_what_the_batch_does_not_see_of_the_last_step_is_kept(points, model):
     """Along the null space of J the last step goes on, shrunk; elsewhere the batch decides."""
     theta, _ = ravel_pytree(model)

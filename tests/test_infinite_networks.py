@@ -105,6 +105,7 @@ def test_empirical_ntk_is_the_sum_over_parameters(key, points, train):
     assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @needs_library
 def test_mean_and_covariance_of_draws_are_the_infinite_kernels(points):
     """With one hidden layer both are unbiased at any width; different outputs do not correlate."""
@@ -146,6 +147,7 @@ def test_linearisation_is_tangent_and_affine_with_a_constant_kernel(points):
     assert jnp.linalg.norm(own - here) > 0.1 * jnp.linalg.norm(here)
 
 
+@pytest.mark.slow
 @needs_library
 def test_parameters_of_the_linear_network_follow_the_flow_with_its_kernel(key, points, train, target):
     network = infinite_networks.dense_network(6, **LAYERS)
@@ -165,6 +167,7 @@ def test_parameters_of_the_linear_network_follow_the_flow_with_its_kernel(key, p
     assert jnp.max(abs(found[2] - found[0])) > 0.1
 
 
+@pytest.mark.slow
 def test_gradient_flow_is_many_small_steps_and_the_error_falls_with_the_tolerance(key, train, target):
     weight, bias, out = (jax.random.normal(key, shape) for shape in ((4, 6), (6,), (6, 3)))
     parameters = [(weight, bias), (), (out, None)]  # as neural-tangents orders them

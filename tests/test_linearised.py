@@ -62,6 +62,7 @@ def test_descent_moves_the_metric_by_the_metric_ntk_of_all_components(points, ne
     np.testing.assert_allclose(jax.vmap(moved.entries)(few.jet).ravel(), expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_fit_lowers_the_loss_and_stays_in_the_span_of_the_kernel(points, network):
     model = linearised.tangent_metric(network)
     path = linearised.fit(model, points, points, points, steps=12, every=5)

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Site:
         self.names = [page.relative_to(folder).as_posix() for page in pages(folder)]
         self.figures = {name: len(parsed(folder / name).select("figure.figure-card")) for name in self.names}
 
-    @property
+    @cached_property
     def most_figures(self) -> str:
         return max(self.names, key=lambda name: (self.figures[name], name))
 
@@ -66,7 +67,7 @@ class Site:
     def size(self, name: str) -> int:
         return (self.folder / name).stat().st_size
 
-    @property
+    @cached_property
     def templates(self) -> set[str]:
         """Pages made in different ways: all but chapters, and of these the one with most figures.
 
@@ -77,6 +78,12 @@ class Site:
             folder = Path(name).parent.as_posix()
             alike.setdefault(name if folder in (".", "book") else folder, []).append(name)
         return {max(names, key=lambda name: (self.figures[name], name)) for names in alike.values()}
+
+    def themes(self, name: str) -> tuple[str, ...]:
+        """In which axe looks at a page: both where most colours are, one on other kinds of page."""
+        if name in (FRONT, self.most_figures):
+            return ("dark", "light")
+        return ("light",) if name in self.templates else ()
 
     def word(self) -> tuple[str, str]:
         """A page, and the longest word of its title that stands in no other title."""
@@ -109,21 +116,21 @@ class Report:
             return None
 
 
-async def look_at(report: Report, session: Session, name: str, *, with_axe: bool) -> None:
+async def look_at(report: Report, session: Session, name: str, *, with_axe: tuple[str, ...]) -> None:
     """Everything that is to be seen on one page, opened once."""
     start = time.perf_counter()
     async with session.visit(name) as visit:
         figures = await check_page(visit)
         report.downloads |= set(await visit.page.evaluate(DOWNLOADS))
         if with_axe:
-            figures["axe"] = await both_themes(visit)
+            figures["axe"] = await in_themes(visit, with_axe)
     report.pages[name] = {**figures, "seconds": round(time.perf_counter() - start, 1)}
 
 
-async def both_themes(visit: Visit) -> dict[str, dict[str, int]]:
+async def in_themes(visit: Visit, themes: tuple[str, ...]) -> dict[str, dict[str, int]]:
     found = {}
-    for theme in ("dark", "light"):
-        await visit.page.emulate_media(color_scheme=theme)
+    for theme in themes:
+        await visit.page.emulate_media(color_scheme=theme)  # pyright: ignore[reportArgumentType]
         found[theme] = await check_axe(visit, theme)
     return found
 
@@ -133,7 +140,7 @@ async def look_at_all(report: Report, session: Session, site: Site) -> None:
 
     async def one(name: str) -> None:
         async with free:
-            await report.attempt(name, look_at(report, session, name, with_axe=name in site.templates))
+            await report.attempt(name, look_at(report, session, name, with_axe=site.themes(name)))
 
     # The long pages first, so that none is left to run alone at the end.
     await asyncio.gather(*(one(name) for name in sorted(site.opened, key=site.size, reverse=True)))
