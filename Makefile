@@ -129,8 +129,8 @@ notebooks: $(STAMP)
 	$(call heading,"test: notebooks at a small scale")
 	$(call nbval,$(filter-out $(LONG),$(wildcard notebooks/*.ipynb)))
 
-# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. Two tests of each
-# file run there (tests/selection.py); make slow runs each once.
+# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. One test of each
+# file runs there (tests/selection.py); make slow runs each once.
 newest-jax: $(NEWEST)/.installed
 	$(call heading,"test: unit tests on the newest jax")
 	@$(NEWEST)/bin/python -c 'import jax; print("jax", jax.__version__)'

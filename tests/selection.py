@@ -2,7 +2,7 @@
 
 ``--once``: of a parametrised test the first case runs, and what is marked slow does not; but of each file
 something does, so that a new module is tested there too without being entered in a list. ``--first``: the
-first two of these in each file.
+first of these in each file.
 """
 
 import pytest
@@ -12,7 +12,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--once", action="store_true", help="the first case of each test that is not slow; of each file one"
     )
-    parser.addoption("--first", action="store_true", help="the first two tests of each file, once")
+    parser.addoption("--first", action="store_true", help="the first test of each file")
 
 
 # First: the files of which nothing is left are told apart before -m takes its share.
@@ -26,6 +26,6 @@ def pytest_collection_modifyitems(config, items):
     kept += {item.path: item for item in reversed(first_cases) if item.path not in files}.values()
     if config.getoption("--first"):
         order = {path: [item for item in kept if item.path == path] for path in {item.path for item in kept}}
-        kept = [item for item in kept if item in order[item.path][:2]]
+        kept = [item for item in kept if item in order[item.path][:1]]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
