@@ -279,8 +279,7 @@ def _trials() -> list[Params]:
         ),
         {"kernel": local[1], "factor": 6.0, "points": 2500, **single},
         {"kernel": "ReLU", "factor": 1.0, "points": 2500},
-        # Its first step is as long as the limit allows, and rounding decides whether it counts as longer: its
-        # gains differ between processors by a few parts in a thousand. The tests take the squared loss.
+        # Rounding decides whether its first step keeps to the limit; the tests take the squared loss.
         {"kernel": wide[0], "factor": 6.0, "points": 100, "most": 100, "places": 2, "steps": 20},
     ]
     # The two stages of the ReLU kernel get half of the steps each.
