@@ -2,7 +2,7 @@
 #
 #   make book    execute every notebook at the paper's scale, build the pages, check them  -> _build/html/index.html
 #   make test    style, types, import floors, unit tests, notebooks at a small scale, the newest jax
-#   make slow    the long tests and notebooks, and every test once on the newest jax: before a release
+#   make slow    all tests, with those that take long, in both environments, and the long notebooks: before a release
 #   make lab     JupyterLab on the notebooks
 #   make pdf     the built pages as one PDF, by Chromium (makes the book first, if there is none) -> _build/pdf
 #   make release the archive of this version, for Zenodo (after make book, of a clean tree) -> _build/release
@@ -107,7 +107,7 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(call heading,"test: unit tests")
-	$(BIN)/python -m pytest -q $(DURATIONS) -m "not book and not slow" tests
+	$(BIN)/python -m pytest -q $(DURATIONS) --share locked -m "not book and not slow" tests
 	$(call heading,"test: stored results")
 	$(BIN)/python -m mfcore results
 
@@ -129,17 +129,17 @@ notebooks: $(STAMP)
 	$(call heading,"test: notebooks at a small scale")
 	$(call nbval,$(filter-out $(LONG),$(wildcard notebooks/*.ipynb)))
 
-# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. One test of each
-# file runs there (tests/selection.py); make slow runs each once.
+# Without neural-tangents, which holds jax back, mfcore must run on the newest jax of the lock. Every other test file
+# runs there (tests/selection.py); make slow runs all in both.
 newest-jax: $(NEWEST)/.installed
 	$(call heading,"test: unit tests on the newest jax")
 	@$(NEWEST)/bin/python -c 'import jax; print("jax", jax.__version__)'
-	$(NEWEST)/bin/python -m pytest -q $(DURATIONS) --first -m "not book" tests
+	$(NEWEST)/bin/python -m pytest -q $(DURATIONS) --share newest -m "not book and not slow" tests
 
 # What make test leaves out for its length: before a release, and after a change of what is marked.
 slow: $(STAMP) $(NEWEST)/.installed
-	$(call heading,"slow: the long unit tests")
-	$(BIN)/python -m pytest -q $(DURATIONS) -m slow tests
+	$(call heading,"slow: every unit test")
+	$(BIN)/python -m pytest -q $(DURATIONS) -m "not book" tests
 	$(call heading,"slow: long notebooks at a small scale")
 	$(call nbval,$(LONG))
 	$(call heading,"slow: every unit test once on the newest jax")

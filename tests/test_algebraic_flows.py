@@ -1,9 +1,9 @@
-import jax
+import drawn
 import jax.numpy as jnp
 import pytest
 from numpy.testing import assert_allclose
 
-from mfcore import algebraic_flows, energies, kaehler_flows, reference_metrics, sampling, training
+from mfcore import algebraic_flows, energies, kaehler_flows, reference_metrics, training
 from mfcore.algebraic_metrics import algebraic_points, invariant_products
 from mfcore.hypersurface import Dwork
 
@@ -13,10 +13,11 @@ TIMES = jnp.append(0.0, jnp.geomspace(0.01, 4, 9))
 
 @pytest.fixture(scope="module")
 def points():
-    sample = sampling.random_points(jax.random.key(2), QUINTIC, 1500)
+    sample = drawn.points(QUINTIC, 1500, 2)
     return algebraic_points(sample, invariant_products(5, 4), training.exact_kappa(QUINTIC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", kaehler_flows.OF_RATIO)
 def test_flows_end_near_the_least_energy(points, name):
     path = algebraic_flows.follow(points, 5, 4, kaehler_flows.OF_RATIO[name], TIMES)
@@ -27,6 +28,7 @@ def test_flows_end_near_the_least_energy(points, name):
     assert_allclose(path.sigma[-1], energies.sigma(points.ratio(path.metric), points.weight), rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_potential_moves_with_the_velocity_projected(points):
     """d/dt (1/k) log F against the least-squares fit of log eta by the sections over F, at F = 1."""
     step = 1e-4

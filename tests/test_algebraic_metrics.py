@@ -1,3 +1,5 @@
+import drawn
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,11 @@ def some_metric(key, degree, k):
     return AlgebraicMetric(1 + 0.3 * jax.random.uniform(key, (n,)), degree, k)
 
 
+# Compiled whole: operation by operation, their many small steps take minutes.
+at_points = eqx.filter_jit(lambda metric, sample: jax.vmap(metric)(sample.z, sample.jacobian))
+ratio = eqx.filter_jit(lambda points, metric: points.ratio(metric))
+
+
 def test_products_by_hand():
     one, two, three, four = (1, 1), (2, 2), (3, 3), (4, 4)
     assert set(invariant_products(5, 4)) == {
@@ -31,9 +38,9 @@ def test_products_by_hand():
 
 
 @pytest.mark.slow
-def test_products_span_the_symmetric_hermitian_forms(key):
+def test_products_span_the_symmetric_hermitian_forms():
     """Brute force: all z^a zbar^b that the phases leave alone, averaged over permutations."""
-    z = sampling.random_points(key, Dwork(3), 200).z
+    z = drawn.points(Dwork(3), 200).z
     z = z / jnp.linalg.norm(z, axis=1, keepdims=True)
     permutations = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
     for k in (3, 5, 6):
@@ -59,12 +66,15 @@ def test_products_span_the_symmetric_hermitian_forms(key):
         assert np.linalg.matrix_rank(np.hstack([brute, ours]), tol=1e-10) == rank
 
 
-@pytest.mark.parametrize(("degree", "k"), [(3, 4), (4, 5), (5, 7)])
+@pytest.mark.parametrize(
+    ("degree", "k"),
+    [(3, 4), pytest.param(4, 5, marks=pytest.mark.slow), pytest.param(5, 7, marks=pytest.mark.slow)],
+)
 def test_metric_is_that_of_the_potential_by_autodiff(key, degree, k):
     variety = Dwork(degree)
     metric = some_metric(key, degree, k)
-    sample = sampling.random_points(key, variety, 4)
-    by_jets = jax.vmap(metric)(sample.z, sample.jacobian)
+    sample = drawn.points(variety, 4)
+    by_jets = at_points(metric, sample)
 
     def potential(x, y, z, free, eliminated):
         lift = kaehler_curvature.lifted
@@ -83,36 +93,37 @@ def test_metric_is_that_of_the_potential_by_autodiff(key, degree, k):
 
 def test_frames_do_not_change_the_ratio(key):
     metric = some_metric(key, 5, 5)
-    sample = sampling.random_points(key, QUINTIC, 20)
+    sample = drawn.points(QUINTIC, 20)
     kappa = training.exact_kappa(QUINTIC)
     points = algebraic_points(sample, metric.products, kappa)
-    g = jax.vmap(metric)(sample.z, sample.jacobian)
+    g = at_points(metric, sample)
     assert_allclose(
-        points.ratio(metric), jax.vmap(energies.volume_ratio)(g, sample.omega) / kappa, rtol=1e-10
+        ratio(points, metric), jax.vmap(energies.volume_ratio)(g, sample.omega) / kappa, rtol=1e-10
     )
 
 
 def test_permutations_phases_and_conjugation_are_isometries(key):
     metric = some_metric(key, 5, 6)
-    z = sampling.random_points(key, QUINTIC, 10).z
+    z = drawn.points(QUINTIC, 10).z
     phases = jnp.exp(2j * jnp.pi * jnp.arange(5) / 5)
 
-    def ratio(z):
-        return algebraic_points(sampling.sample_at(QUINTIC, z), metric.products, 1.0).ratio(metric)
+    def ratio_at(z):
+        return ratio(algebraic_points(sampling.sample_at(QUINTIC, z), metric.products, 1.0), metric)
 
     for moved in (z[:, ::-1], z[:, jnp.array([1, 0, 2, 4, 3])], z * phases, z.conj()):
-        assert_allclose(ratio(moved), ratio(z), rtol=1e-10)
+        assert_allclose(ratio_at(moved), ratio_at(z), rtol=1e-10)
 
 
-def test_degree_1_is_fubini_study(key):
-    sample = sampling.random_points(key, QUINTIC, 5)
-    g = jax.vmap(AlgebraicMetric(jnp.array([2.0]), 5, 1))(sample.z, sample.jacobian)
+def test_degree_1_is_fubini_study():
+    sample = drawn.points(QUINTIC, 5)
+    g = at_points(AlgebraicMetric(jnp.array([2.0]), 5, 1), sample)
     assert_allclose(g, sampling.fubini_study_pullback(sample), atol=1e-14)
 
 
+@pytest.mark.slow
 def test_equal_weight_for_all_monomials():
     """sum |monomials|^2 of degree 2 and 3, with sigma 0.181 and 0.032 by another package's points."""
-    sample = sampling.random_points(jax.random.key(1), QUINTIC, 20_000)
+    sample = drawn.points(QUINTIC, 20_000, 1)
     products = {k: invariant_products(5, k) for k in (2, 3)}
     # Complete homogeneous polynomials by power sums.
     recipes = {
@@ -122,14 +133,14 @@ def test_equal_weight_for_all_monomials():
     for k, expected in ((2, 0.181), (3, 0.032)):
         metric = AlgebraicMetric(jnp.array([recipes[k][p] for p in products[k]]), 5, k)
         points = algebraic_points(sample, products[k], 1.0)
-        eta = points.ratio(metric)
+        eta = ratio(points, metric)
         eta = eta / energies.kappa(eta, points.weight)
         assert abs(energies.sigma(eta, points.weight) - expected) < 0.002
 
 
 def test_the_potential_is_holomorphic_in_both_arguments(key):
     metric = some_metric(key, 4, 4)
-    z = sampling.random_points(key, Dwork(4), 1).z[0]
+    z = drawn.points(Dwork(4), 1).z[0]
     # A change of scale of either argument alone is a Kaehler transformation.
     assert_allclose(metric.potential(3 * z, z.conj()) - metric.potential(z, z.conj()), jnp.log(3), atol=1e-12)
 

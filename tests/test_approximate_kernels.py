@@ -62,7 +62,7 @@ def test_delta_is_that_of_the_dense_kernel_and_the_identity_on_train_points(samp
     assert_array_equal(matrix_of(approximate_kernels.delta(sample.z, sample.z)), np.eye(400))
 
 
-@pytest.fixture(scope="module", params=["gaussian", "relu"])
+@pytest.fixture(scope="module", params=["gaussian", pytest.param("relu", marks=pytest.mark.slow)])
 def smooth(request, sample, fresh):
     if request.param == "relu":
         pairs = [kernel_products.relu_ntk(x, sample.z, 5.716, 80.52) for x in (sample.z, fresh.z)]
@@ -114,6 +114,7 @@ def test_low_rank_coupling_bounds_it_as_a_matrix(smooth):
     assert np.all(spread == spread[0])
 
 
+@pytest.mark.slow
 def test_the_flow_is_that_of_the_same_kernel_stored(smooth, sample):
     _, landmarks = smooth
     low, start = landmarks.among_train(), sampling.fubini_study_pullback(sample)

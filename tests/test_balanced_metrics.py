@@ -1,10 +1,10 @@
-import jax
+import drawn
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mfcore import balanced_metrics, energies, sampling, training
+from mfcore import balanced_metrics, energies, training
 from mfcore.algebraic_metrics import algebraic_points
 from mfcore.hypersurface import Dwork
 
@@ -13,7 +13,7 @@ QUINTIC = Dwork()
 
 def sigma(metric):
     points = algebraic_points(
-        sampling.random_points(jax.random.key(9), QUINTIC, 4000),
+        drawn.points(QUINTIC, 4000, 9),
         metric.products,
         training.exact_kappa(QUINTIC),
     )
@@ -29,15 +29,17 @@ def test_sections_are_counted_by_riemann_roch(degree, k, number):
     assert len(balanced_metrics.sections(degree, k)) == number
 
 
+@pytest.mark.slow
 def test_the_metric_of_degree_1_is_fubini_study(key):
     metric = balanced_metrics.balanced(key, QUINTIC, 1, 20_000).metric
     assert_allclose(sigma(metric), 0.373, atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_balanced_form_is_a_fixed_point_of_the_full_operator(key):
     """Without the zeros of symmetry, over other points: sections are orthonormal up to one factor."""
     metric = balanced_metrics.balanced(key, QUINTIC, 2, 40_000).metric
-    sample = sampling.random_points(jax.random.key(4), QUINTIC, 40_000)
+    sample = drawn.points(QUINTIC, 20_000, 4)
     z = sample.z / jnp.linalg.norm(sample.z, axis=1, keepdims=True)
     sections = jnp.stack([z[:, i] * z[:, j] for i in range(5) for j in range(i, 5)], axis=1)
     squares = jnp.array([i == j for i in range(5) for j in range(i, 5)])

@@ -118,6 +118,7 @@ def test_gaussian_kernel_by_quadrature_over_weight_and_bias():
     assert_allclose(cn.gaussian_ntk(jnp.array(x), jnp.array(y), sigma_w, 1.3), 1.69 * mean, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_gauss_network_kernel_by_quadrature_and_monte_carlo(key):
     nodes, weights = np.polynomial.hermite_e.hermegauss(50)
     sigma_w, sigma_b, x, y = 0.9, 0.5, jnp.array([0.4, -0.3]), jnp.array([-0.5, 0.6])
@@ -198,6 +199,7 @@ def test_wrapped_gaussian_is_a_product_over_axes_and_integrates_to_one():
     assert_allclose(total, 1, rtol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "length"), [(1, 0.3), (3, 1.5)])
 def test_periodic_net_tends_to_the_wrapped_gaussian(dim, length):
     x = jnp.linspace(0.1, 0.4, dim)

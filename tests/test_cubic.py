@@ -2,20 +2,21 @@
 
 import math
 
+import drawn
 import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.integrate import quad
 
-from mfcore import cubic, hypersurface, sampling
+from mfcore import cubic, hypersurface
 
 CURVE = hypersurface.Dwork(degree=3)
 
 
 @pytest.fixture(scope="module")
 def sample():
-    return sampling.random_points(jax.random.key(3), CURVE, 600)
+    return drawn.points(CURVE, 600, 3)
 
 
 def same_on_the_torus(a, b):

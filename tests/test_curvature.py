@@ -39,6 +39,7 @@ def test_hyperbolic_plane_has_scalar_curvature_minus_2():
     assert_allclose(curvature.scalar_curvature(lambda y: jnp.eye(2) / y[1] ** 2, x), -2, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 def test_conformally_flat_metrics_follow_the_textbook_formula(key, dim):
     x = point(key, dim)

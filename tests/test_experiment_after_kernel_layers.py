@@ -1,15 +1,19 @@
 """The parts of a frozen kernel: what is removed is the network's own function, or a layer, nothing else."""
 
+import drawn
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from mfcore import linearised, sampling, training
+from mfcore import linearised, training
 from mfcore.experiments.after_kernel_layers import KAPPA, QUINTIC, Beside, beside, kernels_of, with_last
 from mfcore.kaehler_networks import PotentialMetric, smooth_relu
 from mfcore.networks import MLP
+
+ratio = eqx.filter_jit(lambda points, model: points.ratio(model))
 
 
 def potential(seed):
@@ -18,16 +22,17 @@ def potential(seed):
 
 @pytest.fixture(scope="module")
 def points():
-    return training.frame_points(sampling.random_points(jax.random.key(1), QUINTIC, 40), KAPPA)
+    return training.frame_points(drawn.points(QUINTIC, 40, 1), KAPPA)
 
 
+@pytest.mark.slow
 def test_parts_of_the_kernel(points):
     network = potential(0)
     zero = jax.tree.map(jnp.zeros_like, network)
     own, _ = ravel_pytree(with_last(zero, network.phi.weights[-1]))
     # Along its own last weights, the tangent model is the network.
     moved = linearised.TangentMetric(network, own)
-    np.testing.assert_allclose(points.ratio(moved), points.ratio(network), rtol=1e-12)
+    np.testing.assert_allclose(ratio(points, moved), ratio(points, network), rtol=1e-12)
 
     _, directions = linearised.principal_features(network, training.taken(points, slice(0, 4)))
     parts = kernels_of(network, directions)
@@ -49,13 +54,14 @@ def test_parts_of_the_kernel(points):
     np.testing.assert_allclose(parts["without scalings of layers"] @ first, 0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_taught_function_beside_an_untaught_kernel(points):
     taught, untaught = potential(0), potential(5)
     model = beside(taught, untaught)
-    np.testing.assert_allclose(points.ratio(model), points.eta, rtol=1e-12)
+    np.testing.assert_allclose(ratio(points, model), points.eta, rtol=1e-12)
     once = Beside(untaught, model.w.at[0].set(1 / model.strength), None, taught, model.strength)
-    np.testing.assert_allclose(points.ratio(once), points.ratio(taught), rtol=1e-12)
+    np.testing.assert_allclose(ratio(points, once), ratio(points, taught), rtol=1e-12)
     w = jax.random.normal(jax.random.key(3), model.w.shape).at[0].set(0.0)
     other = linearised.TangentMetric(untaught, w[1:])
     same = Beside(untaught, w, None, taught, model.strength)
-    np.testing.assert_allclose(points.ratio(same), points.ratio(other), rtol=1e-12)
+    np.testing.assert_allclose(ratio(points, same), ratio(points, other), rtol=1e-12)

@@ -1,5 +1,6 @@
 """The spectra of version 2: the slope of the loss against autodiff by the parameters; traces that agree."""
 
+import drawn
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from numpy.testing import assert_allclose
 
-from mfcore import kaehler_networks, network_ntk, networks, sampling, training
+from mfcore import kaehler_networks, network_ntk, networks, training
 from mfcore.experiments import figure_2_v2 as figure
 
 PARAMS = figure.EXPERIMENT.sample | {"train": 1024, "points": 4}
@@ -16,7 +17,7 @@ PARAMS = figure.EXPERIMENT.sample | {"train": 1024, "points": 4}
 
 @pytest.fixture(scope="module")
 def points():
-    sample = sampling.random_points(jax.random.key(1), figure.QUINTIC, 7)
+    sample = drawn.points(figure.QUINTIC, 7, 1)
     return training.chart_points(sample, figure.KAPPA)
 
 
@@ -25,6 +26,7 @@ def values():
     return figure.trial(PARAMS)
 
 
+@pytest.mark.slow
 def test_the_slope_of_the_loss_pulled_back_is_its_gradient(points):
     """J^T r = dL/dtheta, whichever the components: so r^T Theta r is the rate at which descent lowers L."""
     model = kaehler_networks.ComponentMetric(networks.MLP(jax.random.key(0), (25, 6, 9)), 0.7)
@@ -35,6 +37,7 @@ def test_the_slope_of_the_loss_pulled_back_is_its_gradient(points):
         assert_allclose(jacobian.T @ slope, expected, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_spectra_have_the_traces_of_their_kernels(values):
     gram, cross, symmetric = values["gram"], values["cross"], values["cross_symmetric"]
     assert gram.shape == symmetric.shape == (2, 2, 36)
@@ -52,6 +55,7 @@ def test_spectra_have_the_traces_of_their_kernels(values):
         assert_allclose(values[f"effective_rank_end_{kernel}"], rank, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_training_lowers_sigma_and_moves_the_kernel(values):
     assert values["sigma_end"] < values["sigma_start"]
     for kernel in figure.KERNELS:
@@ -61,7 +65,7 @@ def test_training_lowers_sigma_and_moves_the_kernel(values):
 
 @pytest.mark.slow
 def test_the_network_is_trained_in_the_precision_asked_for_and_returned_in_double():
-    train, fresh = (sampling.random_points(jax.random.key(k), figure.QUINTIC, 600) for k in (2, 3))
+    train, fresh = (drawn.points(figure.QUINTIC, 600, k) for k in (2, 3))
     keys = jax.random.split(jax.random.key(4))
     found = {
         dtype: figure.trained(PARAMS | {"train": 600, "dtype": dtype}, train, fresh, *keys)

@@ -1,4 +1,4 @@
-import jax
+import drawn
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from mfcore.algebraic_metrics import AlgebraicMetric
 from mfcore.experiments.judged_by_the_metric import _at, _measures
 from mfcore.hypersurface import Dwork
 from mfcore.projective import fubini_study_metric, pullback
-from mfcore.sampling import fubini_study_pullback, random_points_in_patch
+from mfcore.sampling import fubini_study_pullback
 
 TRUTH = AlgebraicMetric(jnp.array([1.0, 0.4]), 5, 2)
 
 
 def points(n=40):
-    return random_points_in_patch(jax.random.key(3), Dwork(), n).sample
+    return drawn.points_in_patch(Dwork(), n, 3)
 
 
 @pytest.mark.slow
@@ -32,6 +32,7 @@ def test_a_change_of_shape_that_eta_does_not_see():
     assert_allclose(found["distance"], found["shape distance"], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_points_without_a_metric_are_counted_and_left_out():
     def broken(z, j):
         # One entry of z decides which points have no metric.

@@ -25,6 +25,7 @@ def network(parameterisation, width, seed=0):
     return ComponentMetric(net, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameterisation", networks.PARAMETERISATIONS)
 def test_rate_times_kernel_does_not_depend_on_the_width(points, parameterisation):
     def product(width):
@@ -54,6 +55,7 @@ def test_weights_of_hidden_layers_move_half_as_far_in_standard_as_in_ntk(points)
         assert_allclose(standard, factor / 2 * ntk, rtol=1e-6, atol=1e-8 * float(jnp.abs(ntk).max()))
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_says_so():
     with pytest.raises(ValueError, match="diverged at the rate 1e"):
         sweep.trial(PARAMS | {"rate": 1e6})

@@ -25,6 +25,7 @@ def pull_to_flat():
     return lambda g: g - jnp.eye(2)
 
 
+@pytest.mark.slow
 def test_fourier_sums_are_the_network_at_every_point(key):
     network = cosine_networks.periodic_cosine_network(key, 2, 40, 0.5)
     direct = torus.pointwise(network, 2)(torus.grid(SIDE, 2))
@@ -34,6 +35,7 @@ def test_fourier_sums_are_the_network_at_every_point(key):
     assert np.abs(torus.truncate(direct, 2, 2) - direct).max() > 0.1
 
 
+@pytest.mark.slow
 def test_kernel_acts_on_symmetric_matrices_without_mixing(key):
     # Theta_ijkl = (delta_ik delta_jl + delta_il delta_jk) / 2 Theta: off the diagonal as fast as on it.
     networks = flow_chain.independent_networks(key, 2, 4000, 0.8)
@@ -112,6 +114,7 @@ def test_wide_networks_tend_to_the_frozen_flow_and_to_their_linearisation(key, s
     assert wide[0] < 0.2
 
 
+@pytest.mark.slow
 def test_neurons_are_those_of_the_wider_network(key):
     wide = flow_chain.independent_networks(key, 2, 12, 0.5)
     parts = [flow_chain.neurons(wide, first, 6) for first in (0, 6)]

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,7 @@ KAPPA = fubini_study_volume(Dwork()) / omega_volume(Dwork())
 @pytest.fixture(scope="module")
 def setting():
     """Fifteen points in one chart of the quintic, a kernel that couples them, and the Fubini-Study start."""
-    sample = sampling.random_points_in_patch(jax.random.key(2), Dwork(), 15).sample
+    sample = drawn.points_in_patch(Dwork(), 15, 2)
     kernel = kernels.gaussian(kernels.distance_matrix(sample.z, sample.z), 0.2)
     return kernel, sampling.fubini_study_pullback(sample), sample.omega
 
@@ -93,9 +94,10 @@ def test_flow_converges_to_the_ode_at_first_order(setting):
     assert np.abs(np.asarray(flow.metric - start)).max() > 10 * errors[-1]
 
 
-def test_a_curve_under_the_delta_kernel_is_solved_in_closed_form(key):
+@pytest.mark.slow
+def test_a_curve_under_the_delta_kernel_is_solved_in_closed_form():
     """d = 1: g moves at the rate 1 / (kappa |Omega|^2) and stays where eta = 1; nothing chatters."""
-    sample = sampling.random_points(key, Dwork(3), 40)
+    sample = drawn.points(Dwork(3), 40)
     start = sampling.fubini_study_pullback(sample)
     kappa = fubini_study_volume(Dwork(3)) / omega_volume(Dwork(3))
     goal = kappa * jnp.abs(sample.omega) ** 2
@@ -145,6 +147,7 @@ def test_a_step_is_implicit_in_the_derivative_of_the_loss(setting, constant):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("single_steps")
 def test_no_step_changes_a_metric_by_more_than_asked(setting):
     kernel, start, omega = setting
@@ -186,6 +189,7 @@ def test_a_kernel_that_is_not_positive_is_told(setting):
     assert_allclose(flow.metric, start)
 
 
+@pytest.mark.slow
 def test_a_flow_that_must_leave_the_cone_says_so():
     """A constant kernel subtracts one matrix from all: the smallest metric stops the others."""
     start = jnp.stack([jnp.eye(2), 0.05 * jnp.eye(2)]).astype(complex)

@@ -90,6 +90,7 @@ def test_infinite_kernels_are_the_gaussian_integrals(points, train):
     assert_allclose(nngp, expected_nngp, rtol=1e-12)
 
 
+@pytest.mark.slow
 @needs_library
 def test_empirical_ntk_is_the_sum_over_parameters(key, points, train):
     network = infinite_networks.dense_network(7, **LAYERS)
@@ -220,6 +221,7 @@ def test_frozen_flow_is_the_matrix_exponential():
         assert_allclose(path, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @needs_library
 def test_moments_are_those_of_neural_tangents(points, train, target):
     network = infinite_networks.dense_network(4, hidden_layers=2, **LAYERS)
@@ -231,6 +233,7 @@ def test_moments_are_those_of_neural_tangents(points, train, target):
     assert jnp.max(abs(ours.mean[2])) > 0.1
 
 
+@pytest.mark.slow
 @needs_library
 def test_moments_are_those_of_random_starts_under_the_frozen_flow(points, train, target):
     """Starts drawn from the Gaussian process of K, each moved by the frozen flow."""

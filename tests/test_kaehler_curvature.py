@@ -1,11 +1,12 @@
 from functools import partial
 
+import drawn
 import jax
 import jax.numpy as jnp
 import pytest
 from numpy.testing import assert_allclose
 
-from mfcore import curvature, hypersurface, kaehler_curvature, sampling
+from mfcore import curvature, hypersurface, kaehler_curvature
 from mfcore.algebraic_metrics import AlgebraicMetric, invariant_products
 from mfcore.hypersurface import Dwork
 
@@ -18,10 +19,10 @@ def at(potential, variety, sample):
 
 
 @pytest.mark.slow
-def test_ricci_scalar_is_half_that_of_the_real_metric(key):
+def test_ricci_scalar_is_half_that_of_the_real_metric():
     variety = Dwork(4)
     metric = AlgebraicMetric(jnp.array([1.0, 0.3]), 4, 2)
-    sample = sampling.random_points(key, variety, 1)
+    sample = drawn.points(variety, 1)
     z, patch, eliminated = sample.z[0], sample.patch[0], sample.eliminated[0]
     free = kaehler_curvature.free_coordinates(4, patch, eliminated)
 
@@ -37,8 +38,8 @@ def test_ricci_scalar_is_half_that_of_the_real_metric(key):
 
 
 @pytest.mark.slow
-def test_symmetries_of_the_riemann_tensor(key):
-    sample = sampling.random_points(key, Dwork(), 5)
+def test_symmetries_of_the_riemann_tensor():
+    sample = drawn.points(Dwork(), 5)
     metric = AlgebraicMetric(jnp.linspace(1, 2, len(invariant_products(5, 6))), 5, 6)
     r = at(metric.potential, Dwork(), sample).riemann
     assert_allclose(r, r.transpose(0, 3, 2, 1, 4), atol=1e-9)
@@ -46,24 +47,26 @@ def test_symmetries_of_the_riemann_tensor(key):
     assert_allclose(r, r.transpose(0, 2, 1, 4, 3).conj(), atol=1e-9)
 
 
-def test_on_a_curve_everything_is_the_ricci_scalar(key):
-    found = at(FUBINI_STUDY[3], Dwork(3), sampling.random_points(key, Dwork(3), 20))
-    scalar = jax.vmap(kaehler_curvature.ricci_scalar)(found)
-    assert_allclose(jax.vmap(kaehler_curvature.riemann_norm2)(found), scalar**2, rtol=1e-10)
-    assert_allclose(jax.vmap(kaehler_curvature.euler_density)(found), scalar / jnp.pi, rtol=1e-10)
+def test_on_a_curve_everything_is_the_ricci_scalar():
+    found = at(FUBINI_STUDY[3], Dwork(3), drawn.points(Dwork(3), 20))
+    scalar, norm2, density = (
+        jax.jit(jax.vmap(f))(found)
+        for f in (
+            kaehler_curvature.ricci_scalar,
+            kaehler_curvature.riemann_norm2,
+            kaehler_curvature.euler_density,
+        )
+    )
+    assert_allclose(norm2, scalar**2, rtol=1e-10)
+    assert_allclose(density, scalar / jnp.pi, rtol=1e-10)
 
 
-@pytest.mark.parametrize(
-    ("degree", "number", "n_points"),
-    [
-        (3, 0, 3000),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((4, 24, 8000), (5, -200, 12_000))),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("degree", "number", "n_points"), [(3, 0, 3000), (4, 24, 8000), (5, -200, 12_000)])
 def test_euler_numbers_by_fubini_study(degree, number, n_points):
     """The integral of the top Chern form is the Euler number whatever the metric."""
     variety = Dwork(degree)
-    sample = sampling.random_points(jax.random.key(3), variety, n_points)
+    sample = drawn.points(variety, n_points, 3)
 
     @jax.jit
     def density(z, patch, eliminated):

@@ -21,7 +21,7 @@ def growth_rates(flow, dim, side, duration):
 
 
 @pytest.mark.parametrize("name", FLOWS)
-@pytest.mark.parametrize(("dim", "side"), [(1, 16), (2, 8)])
+@pytest.mark.parametrize(("dim", "side"), [(1, 16), pytest.param(2, 8, marks=pytest.mark.slow)])
 def test_modes_grow_as_the_linearised_flow_says(name, dim, side):
     flow = FLOWS[name]
     fastest = max(abs(flow.growth(s)) for s in (0.1, dim * (side / 3) ** 2 / 4 * 2))
@@ -30,6 +30,7 @@ def test_modes_grow_as_the_linearised_flow_says(name, dim, side):
     assert_allclose(measured, expected, rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Kaehler-Ricci (B.4)", "ultra-local (B.21), sign turned"])
 def test_the_flat_metric_of_the_cubic_is_reached_and_energies_fall(name):
     flow = FLOWS[name]

@@ -1,5 +1,6 @@
 """Network metrics on a hypersurface: carried derivatives against nested autodiff, and what is invariant."""
 
+import drawn
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ def model(key, activation=kaehler_networks.smooth_relu, parameterisation="ntk"):
 
 @pytest.fixture(scope="module")
 def sample():
-    return sampling.random_points(jax.random.key(3), Dwork(5), 20)
+    return drawn.points(Dwork(5), 20, 3)
 
 
 def nested(metric, z, jacobian):
@@ -46,7 +47,10 @@ def nested_at_points(metric, sample, scale):
     return jax.vmap(lambda z, j: nested(metric, z, scale * j))(sample.z, sample.jacobian)
 
 
-@pytest.mark.parametrize("activation", [kaehler_networks.smooth_relu, jnp.tanh, jnp.cos])
+@pytest.mark.parametrize(
+    "activation",
+    [kaehler_networks.smooth_relu, *(pytest.param(f, marks=pytest.mark.slow) for f in (jnp.tanh, jnp.cos))],
+)
 def test_potential_metric_is_that_of_nested_autodiff(key, sample, activation):
     metric = model(key, activation)
     found = at_points(metric, sample)
@@ -54,6 +58,7 @@ def test_potential_metric_is_that_of_nested_autodiff(key, sample, activation):
     assert jnp.abs(found - nested_at_points(metric, sample, 0.0)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_potential_metric_is_one_tensor_in_all_charts(key, sample):
     metric = model(key)
     z = sample.z[0]
@@ -67,9 +72,10 @@ def test_potential_metric_is_one_tensor_in_all_charts(key, sample):
     np.testing.assert_allclose(*ratios, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_volume_of_the_class_is_kept(key):
     """int det g over the quintic is that of g_FS, for the two differ by d dbar of a function."""
-    many = sampling.random_points(jax.random.key(5), Dwork(5), 20_000)
+    many = drawn.points(Dwork(5), 20_000, 5)
     metric = model(key)
     g = at_points(metric, many)
     change = (jnp.linalg.det(g) / jnp.linalg.det(sampling.fubini_study_pullback(many))).real - 1
@@ -93,6 +99,7 @@ def test_hermitian_matrix_has_its_entries_where_they_belong():
     np.testing.assert_array_equal(g, expected)
 
 
+@pytest.mark.slow
 def test_component_metric_is_hermitian_and_starts_at_fubini_study(key, sample):
     net = MLP(key, (25, 8, 9))
     g = at_points(kaehler_networks.ComponentMetric(net, 0.3), sample)
@@ -103,6 +110,7 @@ def test_component_metric_is_hermitian_and_starts_at_fubini_study(key, sample):
     np.testing.assert_allclose(g[0, 0, 1], at_zero[0, 0, 1] * (1 + 0.3 * entry), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_parameter_gradients_pass_through_the_carried_derivatives(key, sample):
     def f(w):
         metric = eqx.tree_at(lambda m: m.phi.weights[1], model(key), jnp.asarray(w))
@@ -120,6 +128,7 @@ def test_relu_loses_the_curvature_at_its_kinks(sample):
     np.testing.assert_allclose(found, jnp.where(active, shifted, 0), atol=1e-15)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 3, 4])
 def test_determinant_is_that_of_the_matrix(key, dim):
     entries = jax.random.normal(key, (20, dim**2))

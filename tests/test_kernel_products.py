@@ -66,6 +66,7 @@ def test_products_are_those_of_the_dense_kernel(points, name):
     assert_allclose(kernel.at(some, few).dense(), matrix[some][:, few], atol=1e-12 * size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["exp(-(sigma d)^2)", "relu"])
 def test_single_precision_keeps_what_it_can(points, name):
     """A few 1e-7 of the Gaussian; of the ReLU kernel, a small part of its variation, not of its size."""
@@ -82,6 +83,7 @@ def test_single_precision_keeps_what_it_can(points, name):
     assert np.abs(single.row_part @ single.column_part.T).max() > 50 * variation or name != "relu"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "coarse"), [(jnp.complex128, 1e-9), (jnp.complex64, 1e-5)])
 def test_the_wedge_keeps_the_distance_of_near_points(dtype, coarse):
     """exp(-30 d) at distances where 1 - |<z, w>|^2 has lost every digit of d."""
@@ -153,6 +155,7 @@ print(json.dumps({"devices": len(jax.devices()), **found}))
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_numbers_of_one(points):
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
     done = subprocess.run(
@@ -182,6 +185,7 @@ def setting():
     return sample, sampling.fubini_study_pullback(sample)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [energies.absolute, energies.squared], ids=["absolute", "squared"])
 def test_the_flow_is_that_of_the_dense_kernel(setting, loss):
     """A few steps with multipliers solved well: the same flow, though the bound of the rest is another."""
@@ -200,6 +204,7 @@ def test_the_flow_is_that_of_the_dense_kernel(setting, loss):
     assert_allclose(predicted.metric, ours.metric[:20], atol=1e-11)
 
 
+@pytest.mark.slow
 def test_explicit_steps_are_those_of_the_dense_kernel(setting):
     sample, start = setting
     kernel = blocked("relu", sample.z, sample.z)
@@ -213,6 +218,7 @@ def test_explicit_steps_are_those_of_the_dense_kernel(setting):
     assert runs[0].loss[-1] < runs[0].loss[0]
 
 
+@pytest.mark.slow
 def test_points_that_are_not_finite_are_refused(setting):
     sample, start = setting
     kernel = blocked("relu", sample.z.at[3].set(jnp.nan), sample.z)

@@ -99,6 +99,7 @@ def test_closed_relu_ntk_at_coincidence_is_exact(key):
     assert_allclose(kernels.relu_ntk(x, x, 1.3, 80.0), 1.3**2 * q + 80.0**2, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_closed_relu_ntk_is_the_mean_over_networks(key):
     """The NTK of finite networks, averaged over draws: unbiased at any width."""
     sigma_w, sigma_b, width, draws = 1.3, 0.4, 64, 4000

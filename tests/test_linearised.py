@@ -1,5 +1,6 @@
 """Frozen kernels: the tangent model against differences, and its gradient against the metric-NTK itself."""
 
+import drawn
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from mfcore import energies, kaehler_networks, linearised, sampling, training
+from mfcore import energies, kaehler_networks, linearised, training
 from mfcore.hypersurface import Dwork
 from mfcore.networks import MLP
 
@@ -16,7 +17,7 @@ QUINTIC = Dwork(5)
 
 @pytest.fixture(scope="module")
 def points():
-    sample = sampling.random_points(jax.random.key(1), QUINTIC, 40)
+    sample = drawn.points(QUINTIC, 40, 1)
     return training.frame_points(sample, training.exact_kappa(QUINTIC))
 
 
@@ -28,7 +29,7 @@ def network():
 
 def whole_jacobian(network, points):
     theta, unravel = ravel_pytree(network)
-    jacobian = jax.vmap(lambda jet: jax.jacrev(lambda t: unravel(t).entries(jet))(theta))(points.jet)
+    jacobian = jax.jit(jax.vmap(lambda jet: jax.jacrev(lambda t: unravel(t).entries(jet))(theta)))(points.jet)
     return jacobian.reshape(-1, len(theta))
 
 
@@ -36,14 +37,19 @@ def test_tangent_model_is_the_derivative_of_the_network(points, network):
     theta, unravel = ravel_pytree(network)
     w = jax.random.normal(jax.random.key(3), theta.shape)
     model = linearised.TangentMetric(network, w)
-    for jet in points.jet[:5]:
-        step = 1e-6
-        ahead, behind = (unravel(theta + s * step * w).entries(jet) for s in (1, -1))
-        np.testing.assert_allclose(model.entries(jet), (ahead - behind) / (2 * step), atol=1e-8)
+    jets, step = points.jet[:5], 1e-6
+    at = jax.jit(lambda theta: jax.vmap(unravel(theta).entries)(jets))
+    ahead, behind = (at(theta + s * step * w) for s in (1, -1))
+    found = jax.jit(jax.vmap(model.entries))(jets)
+    np.testing.assert_allclose(found, (ahead - behind) / (2 * step), atol=1e-8)
 
 
 def test_it_starts_at_fubini_study(points, network):
-    np.testing.assert_allclose(points.ratio(linearised.tangent_metric(network)), points.eta, rtol=1e-12)
+    np.testing.assert_allclose(
+        jax.jit(points.ratio_of)(jax.jit(jax.vmap(linearised.tangent_metric(network).entries))(points.jet)),
+        points.eta,
+        rtol=1e-12,
+    )
 
 
 def test_descent_moves_the_metric_by_the_metric_ntk_of_all_components(points, network):
@@ -53,13 +59,13 @@ def test_descent_moves_the_metric_by_the_metric_ntk_of_all_components(points, ne
     jacobian = whole_jacobian(network, few)
     push = jax.random.normal(jax.random.key(5), (len(jacobian),))  # dL/dg
 
-    def loss(w):
-        moved = eqx.tree_at(lambda m: m.w, model, w)
-        return jnp.vdot(push, jax.vmap(moved.entries)(few.jet).ravel())
+    @jax.jit
+    def entries(w):
+        return jax.vmap(eqx.tree_at(lambda m: m.w, model, w).entries)(few.jet).ravel()
 
-    moved = eqx.tree_at(lambda m: m.w, model, -jax.grad(loss)(model.w))
+    gradient = jax.jit(jax.grad(lambda w: jnp.vdot(push, entries(w))))
     expected = -jacobian @ jacobian.T @ push
-    np.testing.assert_allclose(jax.vmap(moved.entries)(few.jet).ravel(), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(entries(-gradient(model.w)), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.slow
@@ -75,6 +81,7 @@ def test_a_fit_lowers_the_loss_and_stays_in_the_span_of_the_kernel(points, netwo
         linearised.fit(model, points, points, points, steps=0)
 
 
+@pytest.mark.slow
 def test_flow_is_gradient_descent_in_small_steps(points, network):
     """The same time by thousands of explicit steps; the error halves with the length of the implicit ones."""
     model = linearised.tangent_metric(network)
@@ -103,6 +110,7 @@ def test_flow_is_gradient_descent_in_small_steps(points, network):
         linearised.flow(model, points, points, points, until=0.0)
 
 
+@pytest.mark.slow
 def test_flow_does_not_see_the_trace(points, network):
     """A network with alpha three times as large has nine times the kernel, and the same normalised flow."""
     larger = kaehler_networks.PotentialMetric(network.phi, 0.9)

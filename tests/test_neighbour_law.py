@@ -50,6 +50,7 @@ def test_share_of_a_ball_is_that_of_a_large_sample(key, quintic):
         assert np.all(abs(share - expected) < 4 * error + 0.02 * expected)
 
 
+@pytest.mark.slow
 def test_share_of_a_ball_on_a_curve_of_the_dwork_family(key, cubic):
     radius = np.array([0.1, 0.3, 0.6, 1.0])
     for centre in cubic.z[:3]:
@@ -92,6 +93,7 @@ def test_bending_of_a_paraboloid_and_its_mean_over_the_variety(quintic):
     assert abs(by_line.mean() - neighbour_law.mean_bending(Dwork())) < 4 * error
 
 
+@pytest.mark.slow
 def test_bending_is_the_second_order_of_the_share(key, quintic):
     # The mean over lines of the number of further points, over sin^2, at a small radius.
     z = quintic.z[:80]
@@ -170,6 +172,7 @@ def test_half_balls_by_counting(dimension):
     assert abs(neighbour_law.wall_loss(dimension) - np.mean(np.maximum(x[:, 0], 0))) < 0.003
 
 
+@pytest.mark.slow
 def test_wall_coefficient_in_a_flat_slab():
     # Between two walls at distance 1 in the plane, periodic along them: area of walls / volume = 2.
     rng, size, leading = np.random.default_rng(3), 1000, math.gamma(1.5) / np.sqrt(np.pi * 1000)
@@ -209,6 +212,7 @@ def around():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [0.1, 0.5, 0.8])
 def test_lines_through_a_ball_give_its_share(key, quintic, around, radius):
     z = quintic.z[:300]
@@ -219,6 +223,7 @@ def test_lines_through_a_ball_give_its_share(key, quintic, around, radius):
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / len(z) ** 0.5 + 15 * (0.0014 / radius) ** 2
 
 
+@pytest.mark.slow
 def test_part_of_a_ball_in_the_chart_and_lines_by_a_large_sample(key, quintic, around):
     radius = 0.8
     inside = np.asarray((quintic.patch == 0) & (quintic.eliminated == 1))
@@ -238,6 +243,7 @@ def test_part_of_a_ball_in_the_chart_and_lines_by_a_large_sample(key, quintic, a
         assert abs(near.lines[k] - len(np.unique(line[part])) / part.sum()) < 0.08
 
 
+@pytest.mark.slow
 def test_lines_that_meet_a_ball_of_the_whole_variety_by_a_large_sample(key, quintic):
     radius, line = 0.8, np.asarray(quintic.line)
     near = jax.jit(

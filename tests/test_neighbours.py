@@ -75,6 +75,7 @@ def test_two_points_are_enough():
     assert_array_equal(found.distance, 5)
 
 
+@pytest.mark.slow
 def test_neighbours_in_the_embedding_are_neighbours_on_projective_space(key):
     z = jax.random.normal(key, (300, 5), dtype=complex)
     pairs = np.array(jax.vmap(jax.vmap(geodesic_distance, (None, 0)), (0, None))(z, z))

@@ -3,6 +3,7 @@
 import sys
 import types
 
+import drawn
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,17 +12,21 @@ import pytest
 from jax.flatten_util import ravel_pytree
 from numpy.testing import assert_allclose, assert_array_equal
 
-from mfcore import kaehler_networks, network_ntk, sampling, training
+from mfcore import kaehler_networks, network_ntk, training
 from mfcore.hypersurface import Dwork
 from mfcore.networks import MLP, PARAMETERISATIONS
 
 QUINTIC = Dwork(5)
 KINDS = ("component", "potential")
+# The derivatives of a potential take long to compile.
+CASES = [("component", name) for name in PARAMETERISATIONS] + [
+    pytest.param("potential", name, marks=pytest.mark.slow) for name in PARAMETERISATIONS
+]
 
 
 @pytest.fixture(scope="module")
 def data():
-    sample = sampling.random_points(jax.random.key(1), QUINTIC, 9)
+    sample = drawn.points(QUINTIC, 9, 1)
     kappa = training.exact_kappa(QUINTIC)
     return {
         "component": training.chart_points(sample, kappa),
@@ -59,6 +64,7 @@ def contracted(metric, xs, ys):
     return jacobian(xs) @ jacobian(ys).T
 
 
+@pytest.mark.slow
 def test_components_are_those_of_the_metric(data):
     for kind in KINDS:
         metric, points = model(kind), data[kind]
@@ -74,6 +80,7 @@ def test_components_are_those_of_the_metric(data):
     assert_allclose(bare, 0.7 * outputs + np.array([1] * 6 + [0] * 3), rtol=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_jacobian_by_finite_differences(data, kind):
     metric, points = model(kind), training.taken(data[kind], slice(0, 2))
@@ -85,8 +92,7 @@ def test_jacobian_by_finite_differences(data, kind):
     assert_allclose(2 * jacobian @ step, up - down, rtol=1e-6, atol=1e-12)
 
 
-@pytest.mark.parametrize("parameterisation", PARAMETERISATIONS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "parameterisation"), CASES)
 def test_gram_is_the_product_of_the_jacobians(data, kind, parameterisation):
     metric, (xs, ys) = model(kind, parameterisation), split(data[kind])
     found = network_ntk.gram(metric, xs, ys)
@@ -94,6 +100,7 @@ def test_gram_is_the_product_of_the_jacobians(data, kind, parameterisation):
     close(found, contracted(metric, xs, ys))
 
 
+@pytest.mark.slow
 def test_jacobians_of_some_points_at_a_time_give_the_same(data, monkeypatch):
     metric, (xs, ys) = model("potential"), split(data["potential"])
     whole = network_ntk.gram(metric, xs, ys)
@@ -116,8 +123,8 @@ def test_gram_of_relu_and_of_the_bare_network(data):
     close(bare, 0.49 * at_x @ at_y.T)
 
 
-@pytest.mark.parametrize("parameterisation", PARAMETERISATIONS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "parameterisation"), CASES)
 def test_gram_against_neural_tangents(data, kind, parameterisation):
     name = "neural_tangents.experimental"  # only this part needs TensorFlow
     sys.modules.setdefault(name, types.ModuleType(name))
@@ -148,6 +155,7 @@ def test_gram_against_neural_tangents(data, kind, parameterisation):
     close(network_ntk.gram(metric, xs, ys), kernel.transpose(0, 2, 1, 3).reshape(36, 45))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_product_is_that_of_the_matrix(data, kind):
     metric, (xs, ys) = model(kind, "standard"), split(data[kind])

@@ -43,6 +43,7 @@ def test_the_parameterisations_are_one_function_with_rescaled_gradients(key):
         assert_allclose(ntk.biases[layer], 0.4 * standard.biases[layer], rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_mup_moves_its_features_as_much_at_any_width(key):
     """One step at the rate n: hidden nodes move by O(1), in the NTK parameterisation by O(1 / sqrt n)."""
     x, movement = jnp.array([0.3, -1.2, 0.5]), {}
@@ -80,6 +81,7 @@ def test_wrong_sizes_and_parameterisations_are_refused(key):
         networks.MLP(key, (2, 3, 1), parameterisation="mu-P")
 
 
+@pytest.mark.slow
 def test_independent_nets_share_no_parameter(key):
     """Moving the parameters of one network moves its own output alone; all outputs differ."""
     nets = networks.IndependentNets(key, (3, 5, 4))
@@ -92,6 +94,7 @@ def test_independent_nets_share_no_parameter(key):
         assert_array_equal(np.asarray(moved(x)) != before, np.arange(4) == k)
 
 
+@pytest.mark.slow
 def test_independent_nets_are_perceptrons_of_the_same_kind(key):
     nets = networks.IndependentNets(key, (3, 5, 2), sigma_w=0.9)
     x = jnp.array([0.3, -1.2, 0.5])
@@ -105,6 +108,7 @@ def test_symmetric_matrix_row_by_row():
         networks.symmetric_matrix(jnp.arange(5.0), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("components", [networks.MLP, networks.IndependentNets])
 @pytest.mark.parametrize("dim", [2, 3])
 def test_torus_metric_is_background_plus_network_and_periodic(key, dim, components):
@@ -135,6 +139,7 @@ def test_charts_lie_on_the_sphere_and_agree(key):
     assert_array_equal(networks.stereographic(jnp.zeros(2), -1.0), [0, 0, -1])
 
 
+@pytest.mark.slow
 def test_the_round_metric_in_both_charts(key):
     """4 (du^2 + dv^2) / (1 + u^2 + v^2)^2."""
     metric = networks.SphereMetric(key, (4,), scale=0.0)
@@ -143,6 +148,7 @@ def test_the_round_metric_in_both_charts(key):
         assert_allclose(metric(x, pole), 4 / (1 + 0.3**2 + 1.2**2) ** 2 * np.eye(2), atol=1e-14)
 
 
+@pytest.mark.slow
 def test_sphere_metric_is_one_tensor_field_and_measures_lengths_of_curves(key):
     metric = networks.SphereMetric(key, (8, 8), scale=0.3)
     x = jnp.array([0.3, -1.2])
@@ -158,6 +164,7 @@ def test_sphere_metric_is_one_tensor_field_and_measures_lengths_of_curves(key):
     assert abs(v @ metric(x) @ v - velocity @ velocity) > 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_metrics_are_positive_at_the_start(seed):
     key, for_points = jax.random.split(jax.random.key(seed))

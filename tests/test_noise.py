@@ -1,5 +1,6 @@
 """Noised points: where they lie, how far they moved, and in which chart they are described."""
 
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,18 +15,15 @@ MEMBERS = [Dwork(5), Dwork(4, 0.4 + 0.3j)]
 
 
 @pytest.fixture(scope="module")
-def samples():
-    """Points of each member in one chart."""
-    return {
-        variety: sampling.random_points_in_patch(jax.random.key(0), variety, n, patch=2, eliminated=0).sample
-        for variety, n in zip(MEMBERS, (4000, 300), strict=True)
-    }
+def sample():
+    """Many points of the quintic in one chart."""
+    return sampling.random_points_in_patch(jax.random.key(0), Dwork(), 4000, patch=2, eliminated=0).sample
 
 
-@pytest.mark.parametrize("variety", MEMBERS, ids=str)
+@pytest.mark.parametrize("variety", [MEMBERS[0], pytest.param(MEMBERS[1], marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("name", noise.NOISE_READINGS)
-def test_noise_keeps_the_chart_and_scales_the_distance(samples, variety, name):
-    sample = samples[variety].take(jnp.arange(300))
+def test_noise_keeps_the_chart_and_scales_the_distance(variety, name):
+    sample = drawn.points_in_patch(variety, 300, patch=2, eliminated=0)
     means = []
     for scale in (1e-6, 1e-5):
         moved = noise.NOISE_READINGS[name](jax.random.key(1), variety, sample, scale)
@@ -43,8 +41,8 @@ def test_noise_keeps_the_chart_and_scales_the_distance(samples, variety, name):
     assert 0.5e-6 < means[0] < 5e-6
 
 
-def test_solving_again_leaves_the_noised_coordinates_alone(samples):
-    sample = samples[Dwork()].take(jnp.arange(300))
+def test_solving_again_leaves_the_noised_coordinates_alone(sample):
+    sample = sample.take(jnp.arange(300))
     raw = noise.off_variety(jax.random.key(1), Dwork(), sample, 0.1)
     solved = noise.solved_again(jax.random.key(1), Dwork(), sample, 0.1)
     assert_array_equal(solved.z[:, 1:], raw.z[:, 1:])
@@ -54,8 +52,7 @@ def test_solving_again_leaves_the_noised_coordinates_alone(samples):
     assert np.all(np.abs(solved.z[:, :1] - old) <= np.abs(others - old).min(axis=1, keepdims=True))
 
 
-def test_noise_is_complex_normal_of_the_scale_asked(key, samples):
-    sample = samples[Dwork()]
+def test_noise_is_complex_normal_of_the_scale_asked(key, sample):
     shift = np.asarray(noise.off_variety(key, Dwork(), sample, 0.01).z - sample.z)
     assert_array_equal(shift[:, 2], 0)
     noised = np.delete(shift, 2, axis=1)
@@ -65,6 +62,6 @@ def test_noise_is_complex_normal_of_the_scale_asked(key, samples):
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
-def test_noise_without_a_positive_scale_is_refused(key, samples, scale):
+def test_noise_without_a_positive_scale_is_refused(key, sample, scale):
     with pytest.raises(ValueError, match="positive standard deviation"):
-        noise.off_variety(key, Dwork(), samples[Dwork()], scale)
+        noise.off_variety(key, Dwork(), sample, scale)

@@ -41,6 +41,7 @@ def points():
     return jax.random.uniform(jax.random.key(1), (7, 2), maxval=2 * jnp.pi)
 
 
+@pytest.mark.slow
 def test_jacobian_by_finite_differences(torus, points):
     theta, unravel = ravel_pytree(torus)
     jacobian = ntk.parameter_jacobian(metric, torus, points[0])
@@ -115,6 +116,7 @@ def test_velocity_is_what_gradient_descent_does(torus, points):
     assert abs(velocity).max() > 1
 
 
+@pytest.mark.slow
 def test_points_may_carry_their_chart(key):
     sphere = networks.SphereMetric(key, (6,))
     x = jax.random.normal(jax.random.key(1), (4, 2))
@@ -131,6 +133,7 @@ def test_points_may_carry_their_chart(key):
     assert_allclose(velocity, -np.einsum("abijkl,bkl->aij", tensor, derivatives), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_each_index_pair_transforms_at_its_own_point(key):
     """One network in two charts: no formula of `transform` enters the kernels compared."""
     sphere = networks.SphereMetric(key, (6,))

@@ -22,6 +22,7 @@ def sigma_on_fresh(metric):
     return float(energies.sigma(eta / energies.kappa(eta, points.weight), points.weight))
 
 
+@pytest.mark.slow
 def test_the_flat_metric_of_the_cubic_curve_is_found(key):
     """There the Ricci-flat metric is kappa |Omega|^2, known exactly."""
     curve = Dwork(3)
@@ -39,6 +40,7 @@ def test_accuracy_grows_exponentially_with_the_degree(key):
     assert sigmas[2] < sigmas[1] / 8
 
 
+@pytest.mark.slow
 def test_no_step_from_the_fit_lowers_the_energy(key):
     points = points_of(key, 5, 3, 800)
     found = reference_metrics.fit_to(points, 5, 3)
@@ -67,6 +69,7 @@ def test_directions_are_orthonormal_also_where_products_depend_on_one_another(ke
     assert_allclose(columns.T @ columns / len(columns), np.eye(columns.shape[1]), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_fit_of_high_degree_starts_from_the_one_below(key, monkeypatch):
     """Fewer looks than from Fubini-Study, the same end."""
     direct = reference_metrics.fit(key, Dwork(4), 6)
@@ -76,6 +79,7 @@ def test_a_fit_of_high_degree_starts_from_the_one_below(key, monkeypatch):
     assert_allclose(continued.residual, direct.residual, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_not_positive_is_refused(key, monkeypatch):
     points = points_of(key, 3, 4, 100)
     monkeypatch.setattr(type(points), "least_eigenvalue", lambda *_: jnp.array([1.0, -0.1]))

@@ -132,6 +132,7 @@ def test_the_clock_changes_when_and_not_what():
     assert_allclose(rf.ricci_pace(start, setting), 2**-0.5, rtol=1e-8)  # (1 + 1)^(1/2) at radius 1
 
 
+@pytest.mark.slow
 def test_cigar_and_the_order_of_a_second_integrator():
     grid = rf.make_grid(48)
     y = (1 + grid.z) / 2

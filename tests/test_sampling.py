@@ -23,7 +23,7 @@ def mean_by_line(values, line):
     return means.mean(), means.std(ddof=1) / len(means) ** 0.5
 
 
-@pytest.mark.parametrize("degree", [3, 4, 5])
+@pytest.mark.parametrize("degree", [*(pytest.param(n, marks=pytest.mark.slow) for n in (3, 4)), 5])
 def test_volume_of_omega_is_the_closed_form(key, degree):
     variety = Dwork(degree)
     sample = sampling.random_points(key, variety, 60_000 * degree)
@@ -69,6 +69,7 @@ def monomial_metric(z, jacobian, degree):
     return (ds @ ds.conj().T / size - jnp.outer(along, along.conj()) / size**2) / degree
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("degree", "published"), [(1, 0.373), (2, 0.181), (3, 0.032), (4, 0.123)])
 def test_sigma_of_metrics_of_monomials(quintic_sample, degree, published):
     sample = quintic_sample.take(jnp.arange(20_000))
@@ -78,6 +79,7 @@ def test_sigma_of_metrics_of_monomials(quintic_sample, degree, published):
     assert abs(sigma - published) < 0.01 * published + 0.001
 
 
+@pytest.mark.slow
 def test_each_line_gives_all_its_intersections():
     """The points of one line are collinear, and are all the roots that NumPy finds on it."""
     sample = sampling.random_points(jax.random.key(3), Dwork(5, 0.3 + 0.2j), 50)
@@ -101,7 +103,7 @@ def test_a_cut_line_and_the_key(key):
     assert not np.array_equal(sample.z, sampling.random_points(jax.random.key(1), Dwork(), 13).z)
 
 
-@pytest.mark.parametrize("degree", [3, 5])
+@pytest.mark.parametrize("degree", [3, pytest.param(5, marks=pytest.mark.slow)])
 def test_lines_solved_in_several_chunks(key, degree, monkeypatch):
     monkeypatch.setattr(sampling, "LINES_AT_ONCE", 7)
     sample = sampling.random_points(key, Dwork(degree, 0.4 - 0.1j), 24 * degree - 1)
@@ -132,6 +134,7 @@ def test_a_patch_sample_is_in_one_chart_and_tells_what_it_drew(key):
     assert np.all(np.diff(collinear) >= 0)
 
 
+@pytest.mark.slow
 def test_batches_of_a_patch_sample_are_fresh(key, monkeypatch):
     monkeypatch.setattr(sampling, "LARGEST_BATCH", 400)
     sample, drawn = sampling.random_points_in_patch(key, Dwork(), 100)

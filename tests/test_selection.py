@@ -1,4 +1,4 @@
-"""What ``--once`` keeps of a folder of toy tests, by pytest itself in a process without jax."""
+"""What ``--share`` and ``--once`` keep of a folder of toy tests, by pytest in a process without jax."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def collected(folder, *options, more=()):
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "selection", "--collect-only", "-q", *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -52,13 +52,17 @@ def test_once_keeps_first_cases_that_are_not_slow_and_something_of_each_file(tmp
     ]
 
 
-def test_first_keeps_one_of_each_file(tmp_path):
-    more = {"test_more.py": "\n".join(f"        def test_{k}(): pass" for k in "abc")}
-    assert sorted(collected(tmp_path, "--first", "-m", "not book", more=more)) == [
-        "test_a",
-        "test_first[1]",
-        "test_of_many[1]",
-    ]
+def test_each_test_is_in_one_share_and_what_needs_the_library_in_the_locked_one(tmp_path):
+    more = {f"test_{k}.py": f"        def test_{k}(): pass" for k in "vwxy"}
+    more["test_z.py"] = "        def test_z(): pytest.importorskip('neural_tangents')"
+    shares = {name: collected(tmp_path, "--share", name, more=more) for name in ("locked", "newest")}
+    assert sorted(shares["locked"] + shares["newest"]) == sorted(collected(tmp_path, more=more))
+    assert "test_z" in shares["locked"]
+    assert "test_page" in shares["locked"]
+    assert {"test_v", "test_w", "test_x", "test_y"} & set(shares["newest"]) in (
+        {"test_v", "test_x"},
+        {"test_w", "test_y"},
+    )
 
 
 def test_without_it_everything_runs(tmp_path):

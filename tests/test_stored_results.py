@@ -12,11 +12,16 @@ SLOW = {
     "after_kernel",
     "after_kernel_layers",
     "clustering_at_scale",
+    "data_efficiency",
+    "figure_2_v2",
+    "figure_3_left",
     "judged_by_the_metric",
     "large_scale",
     "long_training",
     "positive_kernels",
+    "reference_metrics",
     "symmetric_training",
+    "table_1",
 }
 
 

@@ -1,5 +1,6 @@
 """The trials of the search for Table 1: how updates are scaled, and in which order trials come."""
 
+import drawn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +15,7 @@ from mfcore.runner import Trial
 
 @pytest.fixture(scope="module")
 def setting():
-    sample = sampling.random_points_in_patch(jax.random.key(3), table_1.QUINTIC, 12).sample
+    sample = drawn.points_in_patch(table_1.QUINTIC, 12, 3)
     kernel = kernels.gaussian(kernels.distance_matrix(sample.z, sample.z), 0.3)
     return kernel, sampling.fubini_study_pullback(sample), sample.omega
 
@@ -40,6 +41,7 @@ def test_a_normalised_step_is_as_long_as_its_rate_and_along_the_flow(setting, sc
     assert_allclose(change, flow.time * velocity, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_corrections_give_the_metric_back_and_the_loss_falls(setting):
     kernel, start, omega = setting
     for scheme, rate in (("relative", 0.01), ("largest entry", 0.002), ("mean", 0.01), ("sum", 0.001)):
@@ -69,6 +71,7 @@ def test_relative_steps_stay_in_the_cone_below_rate_one_and_leave_it_above(setti
         table_1.descend(kernel, start, omega, params("mena", 0.1))
 
 
+@pytest.mark.slow
 def test_kernels_of_a_trial(monkeypatch):
     monkeypatch.setattr(table_1, "HELD_OUT", 4)
     data = {"data": 77, "points": 9}
@@ -116,6 +119,7 @@ def test_ranges_hold_the_values_of_table_1():
     assert len(seeds) == len(table_1.SEARCHES)
 
 
+@pytest.mark.slow
 def test_a_trial_that_leaves_the_cone_fails_with_its_reason():
     with pytest.raises(ArithmeticError, match="left the positive cone at step 1"):
         table_1.trial({"kernel": "Delta", "points": 9, "data": 1, **params("sum", 50.0)})

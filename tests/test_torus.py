@@ -22,6 +22,7 @@ def metric(x):
     return jnp.diag(1 + 0.1 * jnp.cos(jnp.roll(x, 1) + jnp.arange(d))) + off * (jnp.ones((d, d)) - jnp.eye(d))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 def test_derivatives_of_resolved_waves_are_exact(dim):
     def wave(x):
@@ -34,6 +35,7 @@ def test_derivatives_of_resolved_waves_are_exact(dim):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [2, 3])
 def test_curvature_converges_to_the_pointwise_one_faster_than_any_power(dim):
     def error(side):
@@ -45,6 +47,7 @@ def test_curvature_converges_to_the_pointwise_one_faster_than_any_power(dim):
     assert error(SIDE[dim]) < 1e-12
 
 
+@pytest.mark.slow
 def test_derivatives_of_an_analytic_function_converge_spectrally():
     def error(side):
         field = torus.on_grid(smooth, side, 2)

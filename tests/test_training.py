@@ -1,5 +1,6 @@
 """Training: the data in their frames, determinism, and runs that are killed and go on."""
 
+import drawn
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,11 @@ QUINTIC = Dwork(5)
 
 @pytest.fixture(scope="module")
 def data():
-    sample = sampling.random_points(jax.random.key(1), QUINTIC, 400)
+    sample = drawn.points(QUINTIC, 400, 1)
     return sample, training.frame_points(sample, training.exact_kappa(QUINTIC))
+
+
+ratio = eqx.filter_jit(lambda points, model: points.ratio(model))
 
 
 def model(seed=0, alpha=0.3):
@@ -39,14 +43,15 @@ def leaves(run):
 
 def test_ratio_in_frames_is_that_of_the_metric_in_coordinates(data):
     sample, points = data
-    g = jax.vmap(model())(sample.z, sample.jacobian)
+    g = jax.jit(jax.vmap(model()))(sample.z, sample.jacobian)
     expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
-    np.testing.assert_allclose(points.ratio(model()), expected, rtol=1e-11)
+    np.testing.assert_allclose(ratio(points, model()), expected, rtol=1e-11)
     np.testing.assert_allclose(
         training.held_out(model(), points), energies.sigma(expected, sample.weight), rtol=1e-11
     )
 
 
+@pytest.mark.slow
 def test_least_eigenvalue_is_that_of_the_metric_against_fubini_study(data):
     sample, points = data
     metric = model(alpha=3.0)
@@ -57,28 +62,30 @@ def test_least_eigenvalue_is_that_of_the_metric_against_fubini_study(data):
     np.testing.assert_allclose(training.taken(points, few).least_eigenvalue(metric), expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_component_model_is_the_metric_in_the_coordinates_of_the_chart(data):
     sample, _ = data
     points = training.chart_points(sample, training.exact_kappa(QUINTIC))
     metric = kaehler_networks.ComponentMetric(MLP(jax.random.key(4), (25, 8, 9)), 0.2)
-    g = jax.vmap(metric)(sample.z, sample.jacobian)
+    g = jax.jit(jax.vmap(metric))(sample.z, sample.jacobian)
     expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
-    np.testing.assert_allclose(points.ratio(metric), expected, rtol=1e-11)
+    np.testing.assert_allclose(ratio(points, metric), expected, rtol=1e-11)
     trained = training.train(
         metric, points, points, jax.random.key(2), method=METHOD, epochs=12, batch_size=64
     )
     assert trained.sigma[-1] < 0.9 * float(training.held_out(metric, points))
 
 
+@pytest.mark.slow
 def test_fubini_study_has_its_known_sigma():
-    sample = sampling.random_points(jax.random.key(7), QUINTIC, 20_000)
+    sample = drawn.points(QUINTIC, 20_000, 7)
     points = training.frame_points(sample, training.exact_kappa(QUINTIC))
     assert abs(float(training.held_out(model(alpha=0.0), points)) - 0.373) < 0.01
 
 
 def test_training_lowers_the_loss_and_the_same_key_gives_the_same_run(data):
     first, second = run(data[1]), run(data[1])
-    assert run(data[1], epochs=12).loss[-1] < 0.85 * first.loss[0]
+    assert run(data[1], epochs=12).loss[-1] < 0.9 * first.loss[0]
     assert all((a == b).all() for a, b in zip(leaves(first), leaves(second), strict=True))
     assert any((a != b).any() for a, b in zip(leaves(first), leaves(run(data[1], seed=3)), strict=True))
 
@@ -151,6 +158,7 @@ def test_nothing_compiles_after_the_first_epoch(data):
     assert len(counts) == before
 
 
+@pytest.mark.slow
 def test_single_precision_is_an_argument(data):
     sample, _ = data
     kappa = training.exact_kappa(QUINTIC)

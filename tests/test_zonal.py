@@ -42,6 +42,7 @@ def test_on_the_line_they_are_legendre_polynomials_of_the_sphere():
     assert_array_equal(zonal.multiplicity(1, degree), 2 * degree + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_they_are_eigenfunctions_of_the_radial_laplacian(n):
     """Laplacian of f(distance): (area f')' / area, where spheres have the area sin^(2n-1) r cos r."""
@@ -146,6 +147,7 @@ def test_the_least_eigenvalue_is_that_of_random_points(key, length):
     assert_allclose(values[-1], found.eigenvalue[0], rtol=0.03)
 
 
+@pytest.mark.slow
 def test_eigenvalues_are_means_over_random_pairs(key):
     """The mean of k phi_k over independent uniform pairs is lambda_k / volume."""
     n, length, count = 4, 0.5, 100_000

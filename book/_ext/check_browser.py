@@ -69,21 +69,24 @@ class Site:
 
     @cached_property
     def templates(self) -> set[str]:
-        """Pages made in different ways: all but chapters, and of these the one with most figures.
+        """Pages made in different ways: all but chapters, and of these the shortest that has a figure.
 
         Pages that are written alike stand in one folder; ``book`` holds those that are each of its own kind.
+        axe takes a minute and more for a long chapter, and finds there what it finds on a short one.
         """
         alike: dict[str, list[str]] = {}
         for name in self.names:
             folder = Path(name).parent.as_posix()
             alike.setdefault(name if folder in (".", "book") else folder, []).append(name)
-        return {max(names, key=lambda name: (self.figures[name], name)) for names in alike.values()}
+        return {
+            min(names, key=lambda name: (not self.figures[name], self.size(name))) for names in alike.values()
+        }
 
     def themes(self, name: str) -> tuple[str, ...]:
         """In which axe looks at a page: both where most colours are, one on other kinds of page."""
-        if name in (FRONT, self.most_figures):
-            return ("dark", "light")
-        return ("light",) if name in self.templates else ()
+        if name not in self.templates:
+            return ()
+        return ("dark", "light") if name == FRONT or self.figures[name] else ("light",)
 
     def word(self) -> tuple[str, str]:
         """A page, and the longest word of its title that stands in no other title."""
