@@ -123,8 +123,9 @@ define nbval
 	    --nbval-kernel-startup-timeout=120 $(1)
 endef
 
-# Those that say of themselves that they take long ("long": true) are left to make slow and, at full scale, make book.
-LONG := $(shell grep -l '"long": true' notebooks/*.ipynb)
+# Those that say in their metadata that they take long ("long": minutes) are left to make slow and, at full scale,
+# make book.
+LONG := $(shell grep -l '"long": [0-9]' notebooks/*.ipynb)
 notebooks: $(STAMP)
 	$(call heading,"test: notebooks at a small scale")
 	$(call nbval,$(filter-out $(LONG),$(wildcard notebooks/*.ipynb)))

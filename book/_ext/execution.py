@@ -174,9 +174,9 @@ def peak_gigabytes(process: int) -> float | None:
     return int(found[1]) * 1024 / 1e9 if found else None
 
 
-def is_long(notebook: Path) -> bool:
-    """Whether the notebook says in its metadata that it takes long: {"mfcore": {"long": true}}."""
-    return bool(json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("mfcore", {}).get("long"))
+def minutes(notebook: Path) -> float:
+    """How long a notebook says that it takes, in its metadata: {"mfcore": {"long": minutes}}; else 0."""
+    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("mfcore", {}).get("long", 0)
 
 
 def pages(app: Sphinx) -> list[str]:
@@ -217,7 +217,7 @@ class Execution:
         paths = {name: ledger.root / f"{name}.ipynb" for name in docnames}
         missing = [name for name, path in paths.items() if path.exists() and name not in ledger.entries]
         # One of the long ones alone at the end would leave the other cores idle.
-        missing.sort(key=lambda name: not is_long(paths[name]))
+        missing.sort(key=lambda name: minutes(paths[name]), reverse=True)
         if not missing or app.config.nb_execution_mode != "cache":
             return
         with (
