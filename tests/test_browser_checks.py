@@ -165,7 +165,9 @@ def test_a_fault_of_a_page_is_found(site, run, old, new, message):
 def test_a_heavy_page_is_found(site, run):
     noise = os.urandom(browser_page.LARGEST_PAGE)
     (site / "figures" / "a.png").write_bytes(noise)
-    plant(site, "<h1>", "<script>fetch('figures/a.png').then((a) => a.blob())</script><h1>")
+    # Waited for, so that the page is not complete before it has all.
+    get = "const a = new XMLHttpRequest(); a.open('GET', 'figures/a.png', false); a.send();"
+    plant(site, "<h1>", f"<script>{get}</script><h1>")
     faults = run(look)
     assert any("weighs 5.0 MB" in fault for fault in faults), faults
 

@@ -72,14 +72,17 @@ class Site:
         """Pages made in different ways: all but chapters, and of these the shortest that has a figure.
 
         Pages that are written alike stand in one folder; ``book`` holds those that are each of its own kind.
-        axe takes a minute and more for a long chapter, and finds there what it finds on a short one.
+        axe takes a minute and more for a long chapter, and finds there what it finds on a short one. In a
+        folder without figures it is the largest page.
         """
         alike: dict[str, list[str]] = {}
         for name in self.names:
             folder = Path(name).parent.as_posix()
             alike.setdefault(name if folder in (".", "book") else folder, []).append(name)
+        with_figures = [[name for name in names if self.figures[name]] for names in alike.values()]
         return {
-            min(names, key=lambda name: (not self.figures[name], self.size(name))) for names in alike.values()
+            min(chosen, key=self.size) if chosen else max(names, key=self.size)
+            for chosen, names in zip(with_figures, alike.values(), strict=True)
         }
 
     def themes(self, name: str) -> tuple[str, ...]:
