@@ -68,6 +68,7 @@ def test_the_point_along_a_direction_is_the_one_a_general_solver_finds(samples, 
         assert_allclose(y / np.linalg.norm(y), expected, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_directions_are_uniform_on_the_tangent_sphere(samples):
     variety, number = Dwork(5), 20_000
     one = samples[variety].take(jnp.zeros(number, int))

@@ -22,6 +22,7 @@ SLOW = {
     "reference_metrics",
     "symmetric_training",
     "table_1",
+    "width_sweep",
 }
 
 

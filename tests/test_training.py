@@ -83,6 +83,7 @@ def test_fubini_study_has_its_known_sigma():
     assert abs(float(training.held_out(model(alpha=0.0), points)) - 0.373) < 0.01
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_the_same_key_gives_the_same_run(data):
     first, second = run(data[1]), run(data[1])
     assert run(data[1], epochs=12).loss[-1] < 0.9 * first.loss[0]
