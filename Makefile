@@ -1,7 +1,7 @@
 # Two commands, each from nothing: `make book` and `make test`. They need Python 3.11 to 3.13, make and a network.
 #
 #   make book    execute every notebook at the paper's scale, build the pages, check them  -> _build/html/index.html
-#   make test    style, types, import floors, unit tests, notebooks at a small scale, the newest jax
+#   make test    style, types, import floors, the shorter unit tests and notebooks, these at a small scale
 #   make slow    all tests, with those that take long, in both environments, and the long notebooks: before a release
 #   make lab     JupyterLab on the notebooks
 #   make pdf     the built pages as one PDF, by Chromium (makes the book first, if there is none) -> _build/pdf

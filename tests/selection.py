@@ -29,8 +29,9 @@ def pytest_collection_modifyitems(config, items):
         kept = [item for item in kept if item.path in paths]
     if config.getoption("--once"):
         kept = _once(kept)
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = [item for item in items if item in kept]
+    chosen = set(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = [item for item in items if item in chosen]
 
 
 def _share(paths):

@@ -18,9 +18,7 @@ def some_metric(key, degree, k):
     return AlgebraicMetric(1 + 0.3 * jax.random.uniform(key, (n,)), degree, k)
 
 
-# Compiled whole: operation by operation, their many small steps take minutes.
 at_points = eqx.filter_jit(lambda metric, sample: jax.vmap(metric)(sample.z, sample.jacobian))
-ratio = eqx.filter_jit(lambda points, metric: points.ratio(metric))
 
 
 def test_products_by_hand():
@@ -98,7 +96,7 @@ def test_frames_do_not_change_the_ratio(key):
     points = algebraic_points(sample, metric.products, kappa)
     g = at_points(metric, sample)
     assert_allclose(
-        ratio(points, metric), jax.vmap(energies.volume_ratio)(g, sample.omega) / kappa, rtol=1e-10
+        drawn.ratio(points, metric), jax.vmap(energies.volume_ratio)(g, sample.omega) / kappa, rtol=1e-10
     )
 
 
@@ -108,7 +106,7 @@ def test_permutations_phases_and_conjugation_are_isometries(key):
     phases = jnp.exp(2j * jnp.pi * jnp.arange(5) / 5)
 
     def ratio_at(z):
-        return ratio(algebraic_points(sampling.sample_at(QUINTIC, z), metric.products, 1.0), metric)
+        return drawn.ratio(algebraic_points(sampling.sample_at(QUINTIC, z), metric.products, 1.0), metric)
 
     for moved in (z[:, ::-1], z[:, jnp.array([1, 0, 2, 4, 3])], z * phases, z.conj()):
         assert_allclose(ratio_at(moved), ratio_at(z), rtol=1e-10)
@@ -133,7 +131,7 @@ def test_equal_weight_for_all_monomials():
     for k, expected in ((2, 0.181), (3, 0.032)):
         metric = AlgebraicMetric(jnp.array([recipes[k][p] for p in products[k]]), 5, k)
         points = algebraic_points(sample, products[k], 1.0)
-        eta = ratio(points, metric)
+        eta = drawn.ratio(points, metric)
         eta = eta / energies.kappa(eta, points.weight)
         assert abs(energies.sigma(eta, points.weight) - expected) < 0.002
 

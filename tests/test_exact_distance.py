@@ -16,9 +16,8 @@ OTHERS = [pytest.param(variety, marks=pytest.mark.slow) for variety in MEMBERS[1
 DISTANCES = [1e-9, 1e-6, 1e-2, 0.3, 0.5]
 
 
-@pytest.fixture(scope="module")
-def samples():
-    return {v: drawn.points(v, 1000, 0) for v in MEMBERS}
+def sample_of(variety):
+    return drawn.points(variety, 1000)
 
 
 def sine(x, y):
@@ -32,8 +31,8 @@ def sine(x, y):
 
 @pytest.mark.parametrize("variety", [MEMBERS[0], *OTHERS], ids=str)
 @pytest.mark.parametrize("distance", DISTANCES)
-def test_points_are_on_the_variety_at_the_distance_asked_for(samples, variety, distance):
-    sample = samples[variety]
+def test_points_are_on_the_variety_at_the_distance_asked_for(variety, distance):
+    sample = sample_of(variety)
     moved = exact_distance.at_distance(jax.random.key(1), variety, sample, distance).sample
     # The coordinates of the points hold 1e-16; nothing is lost beyond that, down to the smallest distance.
     assert np.abs(np.arcsin(sine(sample.z, moved.z).astype(float)) - distance).max() < 1e-13
@@ -47,8 +46,8 @@ def test_points_are_on_the_variety_at_the_distance_asked_for(samples, variety, d
 
 
 @pytest.mark.parametrize("variety", [MEMBERS[0], *OTHERS], ids=str)
-def test_the_point_along_a_direction_is_the_one_a_general_solver_finds(samples, variety):
-    for k, z in enumerate(samples[variety].z[:5]):
+def test_the_point_along_a_direction_is_the_one_a_general_solver_finds(variety):
+    for k, z in enumerate(sample_of(variety).z[:5]):
         x = z / jnp.linalg.norm(z)
         gradient = variety.gradient(x)
         u = exact_distance.tangent_direction(jax.random.key(k), x, gradient)
@@ -69,9 +68,9 @@ def test_the_point_along_a_direction_is_the_one_a_general_solver_finds(samples, 
 
 
 @pytest.mark.slow
-def test_directions_are_uniform_on_the_tangent_sphere(samples):
+def test_directions_are_uniform_on_the_tangent_sphere():
     variety, number = Dwork(5), 20_000
-    one = samples[variety].take(jnp.zeros(number, int))
+    one = sample_of(variety).take(jnp.zeros(number, int))
     moved = exact_distance.at_distance(jax.random.key(2), variety, one, 1e-5).sample
     x = np.asarray(one.z[0] / jnp.linalg.norm(one.z[0]))
     gradient = np.asarray(variety.gradient(jnp.asarray(x)))
@@ -89,22 +88,22 @@ def test_directions_are_uniform_on_the_tangent_sphere(samples):
     assert_allclose(fourth, 3 / 48, atol=5 * 0.11 / number**0.5)
 
 
-def test_a_direction_that_ends_too_soon_is_replaced_and_counted(samples):
+def test_a_direction_that_ends_too_soon_is_replaced_and_counted():
     # On the quintic at 1.2 a few directions bend away before the distance is reached.
-    sample = samples[Dwork(5)]
+    sample = sample_of(Dwork(5))
     moved = exact_distance.at_distance(jax.random.key(2), Dwork(5), sample, 1.2)
     assert (moved.tries.min(), moved.tries.max()) == (1, 2)
     assert_allclose(sine(sample.z, moved.sample.z).astype(float), np.sin(1.2), atol=1e-10)
 
 
 @pytest.mark.parametrize("distance", [0.0, -0.1, 1.6, float("nan")])
-def test_a_distance_outside_the_range_is_refused(samples, distance):
+def test_a_distance_outside_the_range_is_refused(distance):
     with pytest.raises(ValueError, match="between 0 and pi/2"):
-        exact_distance.at_distance(jax.random.key(0), Dwork(3), samples[Dwork(3)], distance)
+        exact_distance.at_distance(jax.random.key(0), Dwork(3), sample_of(Dwork(3)), distance)
 
 
-def test_points_that_cannot_be_reached_are_refused(samples, monkeypatch):
+def test_points_that_cannot_be_reached_are_refused(monkeypatch):
     monkeypatch.setattr(exact_distance, "TRIES", 1)
-    sample = samples[Dwork(5)].take(jnp.arange(999))  # another shape, so that it is compiled anew
+    sample = sample_of(Dwork(5)).take(jnp.arange(999))  # another shape, so that it is compiled anew
     with pytest.raises(ValueError, match="have no point of the variety at distance 1.2 in any of 1"):
         exact_distance.at_distance(jax.random.key(2), Dwork(5), sample, 1.2)

@@ -1,7 +1,6 @@
 """The parts of a frozen kernel: what is removed is the network's own function, or a layer, nothing else."""
 
 import drawn
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +11,6 @@ from mfcore import linearised, training
 from mfcore.experiments.after_kernel_layers import KAPPA, QUINTIC, Beside, beside, kernels_of, with_last
 from mfcore.kaehler_networks import PotentialMetric, smooth_relu
 from mfcore.networks import MLP
-
-ratio = eqx.filter_jit(lambda points, model: points.ratio(model))
 
 
 def potential(seed):
@@ -32,7 +29,7 @@ def test_parts_of_the_kernel(points):
     own, _ = ravel_pytree(with_last(zero, network.phi.weights[-1]))
     # Along its own last weights, the tangent model is the network.
     moved = linearised.TangentMetric(network, own)
-    np.testing.assert_allclose(ratio(points, moved), ratio(points, network), rtol=1e-12)
+    np.testing.assert_allclose(drawn.ratio(points, moved), drawn.ratio(points, network), rtol=1e-12)
 
     _, directions = linearised.principal_features(network, training.taken(points, slice(0, 4)))
     parts = kernels_of(network, directions)
@@ -58,10 +55,10 @@ def test_parts_of_the_kernel(points):
 def test_the_taught_function_beside_an_untaught_kernel(points):
     taught, untaught = potential(0), potential(5)
     model = beside(taught, untaught)
-    np.testing.assert_allclose(ratio(points, model), points.eta, rtol=1e-12)
+    np.testing.assert_allclose(drawn.ratio(points, model), points.eta, rtol=1e-12)
     once = Beside(untaught, model.w.at[0].set(1 / model.strength), None, taught, model.strength)
-    np.testing.assert_allclose(ratio(points, once), ratio(points, taught), rtol=1e-12)
+    np.testing.assert_allclose(drawn.ratio(points, once), drawn.ratio(points, taught), rtol=1e-12)
     w = jax.random.normal(jax.random.key(3), model.w.shape).at[0].set(0.0)
     other = linearised.TangentMetric(untaught, w[1:])
     same = Beside(untaught, w, None, taught, model.strength)
-    np.testing.assert_allclose(ratio(points, same), ratio(points, other), rtol=1e-12)
+    np.testing.assert_allclose(drawn.ratio(points, same), drawn.ratio(points, other), rtol=1e-12)

@@ -21,9 +21,6 @@ def data():
     return sample, training.frame_points(sample, training.exact_kappa(QUINTIC))
 
 
-ratio = eqx.filter_jit(lambda points, model: points.ratio(model))
-
-
 def model(seed=0, alpha=0.3):
     net = MLP(jax.random.key(seed), (25, 8, 8, 1), activation=kaehler_networks.smooth_relu)
     return kaehler_networks.PotentialMetric(net, alpha)
@@ -45,7 +42,7 @@ def test_ratio_in_frames_is_that_of_the_metric_in_coordinates(data):
     sample, points = data
     g = jax.jit(jax.vmap(model()))(sample.z, sample.jacobian)
     expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
-    np.testing.assert_allclose(ratio(points, model()), expected, rtol=1e-11)
+    np.testing.assert_allclose(drawn.ratio(points, model()), expected, rtol=1e-11)
     np.testing.assert_allclose(
         training.held_out(model(), points), energies.sigma(expected, sample.weight), rtol=1e-11
     )
@@ -69,7 +66,7 @@ def test_component_model_is_the_metric_in_the_coordinates_of_the_chart(data):
     metric = kaehler_networks.ComponentMetric(MLP(jax.random.key(4), (25, 8, 9)), 0.2)
     g = jax.jit(jax.vmap(metric))(sample.z, sample.jacobian)
     expected = jax.vmap(energies.volume_ratio)(g, sample.omega) / training.exact_kappa(QUINTIC)
-    np.testing.assert_allclose(ratio(points, metric), expected, rtol=1e-11)
+    np.testing.assert_allclose(drawn.ratio(points, metric), expected, rtol=1e-11)
     trained = training.train(
         metric, points, points, jax.random.key(2), method=METHOD, epochs=12, batch_size=64
     )
