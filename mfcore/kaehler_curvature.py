@@ -38,20 +38,32 @@ def curvature(
 ) -> Curvature:
     """Metric and Riemann tensor at a point of the variety, scaled so that z[patch] = 1."""
     free = free_coordinates(variety.degree, patch, eliminated)
+    slope, bend = _second_order(variety, z, free, eliminated)
 
     def local(x: Array, y: Array) -> Array:
-        lifts = [lifted(variety, base, free, eliminated, at) for base, at in ((z, x), (z.conj(), y))]
-        return potential(*lifts)
+        lift = z + slope @ x + (bend @ x) @ x / 2
+        conjugate = z.conj() + slope.conj() @ y + (bend.conj() @ y) @ y / 2
+        return potential(lift, conjugate)
 
-    x, y = z[free], z.conj()[free]
-    by_x = {"holomorphic": True, "argnums": 0}
-    by_y = {"holomorphic": True, "argnums": 1}
-    metric = jax.jacfwd(jax.jacfwd(local, **by_x), **by_y)  # g[a, bbar]
-    g = metric(x, y)
-    d_g, dbar_g = jax.jacfwd(metric, **by_x)(x, y), jax.jacfwd(metric, **by_y)(x, y)  # c or dbar last
-    ddbar_g = jax.jacfwd(jax.jacfwd(metric, **by_x), **by_y)(x, y)
+    # From one chain of derivatives: each on its own would be traced, compiled and evaluated once more.
+    metric = jax.jacfwd(jax.jacfwd(local, 0, holomorphic=True), 1, holomorphic=True)  # g[a, bbar]
+    by_x = _with_value(metric, 0)
+    (ddbar_g, dbar_g), (d_g, g) = _with_value(by_x, 1)(jnp.zeros_like(z[free]), jnp.zeros_like(z[free]))
     inverse = jnp.linalg.inv(g)  # [fbar, e]
     return Curvature(g, jnp.einsum("afc,fe,ebd->abcd", d_g, inverse, dbar_g) - ddbar_g)
+
+
+def _with_value(f: Callable, argnum: int) -> Callable:
+    """The holomorphic derivative of f, its index last, and f itself."""
+    return jax.jacfwd(lambda x, y: (f(x, y),) * 2, argnum, has_aux=True, holomorphic=True)
+
+
+def _second_order(
+    variety: Dwork, base: Array, free: Array, eliminated: Array
+) -> tuple[Complex[Array, "hom dim"], Complex[Array, "hom dim dim"]]:
+    """First and second derivatives of `lifted`. No mixed derivative of a curvature needs more of the variety."""
+    slope = jax.jacfwd(lambda x: lifted(variety, base, free, eliminated, x), holomorphic=True)
+    return slope(base[free]), jax.jacfwd(slope, holomorphic=True)(base[free])
 
 
 def ricci_scalar(at: Curvature) -> Float[Array, ""]:
