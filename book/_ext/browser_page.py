@@ -105,6 +105,16 @@ WEIGHT = """() => {
 }"""
 
 
+# A page is told of another colour scheme when it is next drawn, which a busy machine may put off.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+
+
+async def turn(visit: Visit, theme: Any) -> None:
+    """The reader asks for the light or the dark theme."""
+    await visit.page.emulate_media(color_scheme=theme)
+    await visit.page.evaluate(DRAWN)
+
+
 async def check_page(visit: Visit) -> dict[str, Any]:
     """All that can be seen from a page that was opened once; returns its figures."""
     await visit.page.evaluate(READ_TO_THE_END)
@@ -115,7 +125,7 @@ async def check_page(visit: Visit) -> dict[str, Any]:
     await drawings(visit, "light")
     await overflow(visit, DESKTOP)
     await overflow(visit, PHONE)
-    await visit.page.emulate_media(color_scheme="dark")
+    await turn(visit, "dark")
     await overflow(visit, PHONE)
     await visit.page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
     await drawings(visit, "dark")
