@@ -89,9 +89,10 @@ lab: $(STAMP)
 # --- the tests ------------------------------------------------------------------------------------------------
 
 # Two parts at a time, the longest first: each keeps little more than one core busy. Their outputs do not mix.
-# The two environments, too, are made side by side.
+# The two environments, too, are made side by side. With threads for all cores, of XLA (NPROC) and of BLAS, two
+# parts would hold one another up.
 test:
-	@$(MAKE) --no-print-directory -j2 --output-sync=target $(STAMP) $(NEWEST)/.installed \
+	@NPROC=1 OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target $(STAMP) $(NEWEST)/.installed \
 	  unit notebooks newest-jax book-unit types lint
 	$(call heading,"test: everything passed")
 

@@ -37,6 +37,7 @@ from sphinx.util.logging import getLogger
 
 LOGGER = getLogger(__name__)
 LARGEST_NUMBER_AT_ONCE = 4  # notebooks; each may hold a few GB
+THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")  # what XLA and the BLAS libraries go by
 FIGURE_SUFFIXES = (".svg", "-dark.svg", ".pdf", ".png", ".csv", ".json")
 FRAME_SUFFIXES = (".svg", "-dark.svg")
 SOURCES = ("mfcore/**/*.py", "requirements*.lock", "book/**/*.csv", "book/**/*.json", "book/**/*.npz")
@@ -142,8 +143,17 @@ class Executed(NamedTuple):
     gigabytes: float | None
 
 
+def at_once() -> int:
+    """How many notebooks are executed at a time."""
+    return min(LARGEST_NUMBER_AT_ONCE, os.cpu_count() or 1)
+
+
 def execute(path: Path, figures: Path, timeout: int) -> Executed:
-    """Run a notebook in its own directory, with a directory of its own for its figures."""
+    """Run a notebook in its own directory, with a directory of its own for its figures.
+
+    It gets its share of the cores: with threads for all of them, notebooks that run at a time would hold one
+    another up (two on two cores took a seventh longer).
+    """
     figures.mkdir(parents=True, exist_ok=True)
     content = nbformat.read(path, as_version=4)
     # Timings would stand in the cells' metadata, and the cache would not know them again.
@@ -163,7 +173,8 @@ def execute(path: Path, figures: Path, timeout: int) -> Executed:
 
     client.on_cell_complete = measure  # after each cell, for the process is gone when the notebook is done
     start = time.perf_counter()
-    client.execute(env={**os.environ, "MFCORE_FIGURES": str(figures)})
+    threads = dict.fromkeys(THREADS, str((os.cpu_count() or 1) // at_once()))
+    client.execute(env={**os.environ, **threads, "MFCORE_FIGURES": str(figures)})
     return Executed(content, time.perf_counter() - start, held[0])
 
 
@@ -222,7 +233,7 @@ class Execution:
             return
         with (
             tempfile.TemporaryDirectory(dir=ledger.figures.parent) as drawn,
-            ThreadPoolExecutor(min(LARGEST_NUMBER_AT_ONCE, os.cpu_count() or 1)) as pool,
+            ThreadPoolExecutor(at_once()) as pool,
         ):
             running = {
                 pool.submit(execute, paths[name], Path(drawn, name), app.config.nb_execution_timeout): (
