@@ -90,9 +90,12 @@ lab: $(STAMP)
 
 # Two parts at a time, the longest first: each keeps little more than one core busy. Their outputs do not mix.
 # The two environments, too, are made side by side. With threads for all cores, of XLA (NPROC) and of BLAS, two
-# parts would hold one another up.
+# parts would hold one another up. Most of the time goes to compiling: programs that run once are not optimised.
+test: export NPROC := 1
+test: export OMP_NUM_THREADS := 1
+test: export XLA_FLAGS := --xla_backend_optimization_level=0
 test:
-	@NPROC=1 OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target $(STAMP) $(NEWEST)/.installed \
+	@$(MAKE) --no-print-directory -j2 --output-sync=target $(STAMP) $(NEWEST)/.installed \
 	  unit notebooks newest-jax book-unit types lint
 	$(call heading,"test: everything passed")
 
