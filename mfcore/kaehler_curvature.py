@@ -61,7 +61,7 @@ def _with_value(f: Callable, argnum: int) -> Callable:
 def _second_order(
     variety: Dwork, base: Array, free: Array, eliminated: Array
 ) -> tuple[Complex[Array, "hom dim"], Complex[Array, "hom dim dim"]]:
-    """First and second derivatives of `lifted`. No mixed derivative of a curvature needs more of the variety."""
+    """First and second derivatives of `lifted`: no mixed derivative of a curvature needs more."""
     slope = jax.jacfwd(lambda x: lifted(variety, base, free, eliminated, x), holomorphic=True)
     return slope(base[free]), jax.jacfwd(slope, holomorphic=True)(base[free])
 

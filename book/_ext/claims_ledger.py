@@ -8,6 +8,7 @@ findings of one verdict.
 """
 
 from collections import Counter
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -169,9 +170,15 @@ def titles(app: Sphinx) -> dict[str, str]:
     for docname in pages(app):
         path = Path(app.env.doc2path(docname))
         if path.suffix == ".ipynb":
-            first = nbformat.read(path, as_version=4).cells[0].source
-            found[docname] = first.lstrip().splitlines()[0].lstrip("# ").strip()
+            found[docname] = heading(path, path.stat().st_mtime_ns)
     return found
+
+
+@cache
+def heading(notebook: Path, _changed: int) -> str:
+    """The first line of a notebook; each of some hundred findings asks for that of all."""
+    first = nbformat.read(notebook, as_version=4).cells[0].source
+    return first.lstrip().splitlines()[0].lstrip("# ").strip()
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
