@@ -9,6 +9,7 @@ import hashlib
 import io
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -18,7 +19,9 @@ NO_NUMBERS = ("code_version", "figures", "profile", "provenance", "runner")  # t
 def code_version(module: str) -> str:
     """SHA-256 over this module of mfcore (such as "experiments.table_1") and those below that it imports."""
     names = sorted(_closure(module))
-    return hashlib.sha256("\n".join(f"{name} {_bare(_path(name))}" for name in names).encode()).hexdigest()
+    return hashlib.sha256(
+        "\n".join(f"{name} {_bare(_path(name).read_text())}" for name in names).encode()
+    ).hexdigest()
 
 
 def _closure(module: str) -> set[str]:
@@ -28,11 +31,16 @@ def _closure(module: str) -> set[str]:
         if name in found or name in NO_NUMBERS:
             continue
         found.add(name)
-        waiting.extend(_imports(ast.parse(_path(name).read_text())))
+        waiting.extend(_imports(_path(name).read_text()))
     return found
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
+@cache  # of the text, not of the file, which may change; fifteen results share most modules
+def _imports(source: str) -> tuple[str, ...]:
+    return tuple(_names(ast.parse(source)))
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "mfcore":
             yield from (alias.name for alias in node.names)
@@ -49,8 +57,8 @@ def _path(module: str) -> Path:
     return path
 
 
-def _bare(path: Path) -> str:
-    source = path.read_text()
+@cache
+def _bare(source: str) -> str:
     left_out = {line for first, last in _asides(ast.parse(source)) for line in range(first, last + 1)}
     words = [
         token.string

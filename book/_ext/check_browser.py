@@ -32,12 +32,15 @@ from browser_reader import (
     check_shift,
 )
 from browser_session import Session, Visit, chromium, served, started
-from check_site import pages, parsed
+from check_site import pages
 from playwright.async_api import async_playwright
 
 AT_ONCE = 4  # pages; each keeps less than one core busy
 PLAIN = 5  # so many are opened of a folder's pages without formulas and figures, such as those of the code
 NO_TEXT = ("search.html", "genindex.html", FRONT)
+# The browser reads the pages; to choose among them a parser would take a quarter of a minute.
+CARD = re.compile(r'<figure\b[^>]*\bclass="[^"]*\bfigure-card\b')
+TITLE, TAG = re.compile(r"<h1\b[^>]*>(.*?)</h1>", re.DOTALL), re.compile(r"<[^>]+>")
 
 
 class Site:
@@ -46,7 +49,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.names = [page.relative_to(folder).as_posix() for page in pages(folder)]
-        self.figures = {name: len(parsed(folder / name).select("figure.figure-card")) for name in self.names}
+        self.figures = {name: len(CARD.findall(self.text(name))) for name in self.names}
 
     @cached_property
     def most_figures(self) -> str:
@@ -65,12 +68,15 @@ class Site:
         """All pages but of those without formulas and figures, where a folder has many, the largest."""
         plain: dict[str, list[str]] = {}
         for name in self.names:
-            if not re.search(r'class="math|figure-card', (self.folder / name).read_text(encoding="utf-8")):
+            if not re.search(r'class="math|figure-card', self.text(name)):
                 plain.setdefault(Path(name).parent.as_posix(), []).append(name)
         for names in plain.values():
             names.sort(key=self.size, reverse=True)
         left_out = {name for names in plain.values() for name in names[PLAIN:]} - self.templates
         return [name for name in self.names if name not in left_out]
+
+    def text(self, name: str) -> str:
+        return (self.folder / name).read_text(encoding="utf-8")
 
     def size(self, name: str) -> int:
         return (self.folder / name).stat().st_size
@@ -108,8 +114,8 @@ class Site:
         return name, word
 
     def title_words(self, name: str) -> set[str]:
-        title = parsed(self.folder / name).select_one("h1")
-        return set(re.findall(r"[a-z]{5,}", title.get_text().lower())) if title else set()
+        title = TITLE.search(self.text(name))
+        return set(re.findall(r"[a-z]{5,}", TAG.sub(" ", title[1]).lower())) if title else set()
 
 
 class Report:

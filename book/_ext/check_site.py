@@ -7,6 +7,7 @@ its files and frames, and no stored result is older than the code that made it.
 """
 
 import csv
+import gc
 import hashlib
 import json
 import re
@@ -291,4 +292,5 @@ def main(site: Path) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # the pages stay in memory to the end, and nothing else is large
     sys.exit(main(Path(sys.argv[1])))

@@ -8,6 +8,7 @@ from a folder fetch data.
 
 import json
 import posixpath
+import re
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from sphinx.application import Sphinx
 
 # Ids of these are what `eq`, `cite`, `numref`, `prf:ref` and `term` lead to.
 TARGETS = "div.math[id], div.citation[id], figure[id], div.mf-statement[id], dl.glossary > dt[id]"
+MAY_HOLD = re.compile(
+    r'<figure|<d(?:iv|l)\b[^>]*class="[^"]*\b(?:math|citation|mf-statement|glossary)\b'
+)  # without these a page, such as one of code, has no target and need not be parsed
 LEFT_OUT = ".headerlink, .figure-card-files, .figure-frames-slider, .citation > .label, script, button"
 
 
@@ -35,6 +39,8 @@ def collect(app: Sphinx, pagename: str, template: str, context: dict[str, Any], 
 
 def fragments(body: str, pagename: str) -> dict[str, str]:
     """For each id that a reference may lead to on this page: what to show, with addresses from the root."""
+    if not MAY_HOLD.search(body):
+        return {}
     page = BeautifulSoup(body, "html.parser")
     return {str(target["id"]): shown(target, pagename) for target in page.select(TARGETS)}
 
