@@ -31,8 +31,8 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export PYDEVD_DISABLE_FILE_VALIDATION := 1
 # Without compiled modules on disk each of some thirty processes would compile them again.
 unexport PYTHONDONTWRITEBYTECODE
-# Programs that jax 0.5.3 takes from a cache on disk compute something else, on processors: the roots of the very
-# first lines come out wrong. jax 0.10 does not have this.
+# Programs that jax 0.5.3 takes from a cache on disk compute something else on CPUs: the roots of the very first
+# lines come out wrong. jax 0.10 does not have this.
 unexport JAX_COMPILATION_CACHE_DIR
 # A set JUPYTER_PATH would bring another environment's kernel, PYTHONPATH its packages.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP JUPYTER_PATH JUPYTER_CONFIG_DIR VIRTUAL_ENV MPLBACKEND MPLCONFIGDIR

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 pytest.importorskip("myst_nb")
 
@@ -155,6 +156,11 @@ def test_a_preview_holds_what_a_reference_leads_to_and_nothing_to_click():
     assert "SVG" not in found["fig-a"]
     assert all(found[f"term-{name}"] == f"<dt>{name}</dt><dd><p>Both.</p></dd>" for name in ("one", "two"))
     assert "[1]" not in found["id3"]
+
+
+def test_one_target_of_any_kind_is_enough_for_a_page_to_be_read():
+    parts = BeautifulSoup(BODY, "html.parser").find_all(recursive=False)
+    assert [len(previews.fragments(str(part), "one")) for part in parts] == [1, 1, 2, 1, 1, 0]
 
 
 def test_every_page_with_targets_gets_a_file_and_the_script_is_on_the_pages(tmp_path):
