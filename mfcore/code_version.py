@@ -35,7 +35,7 @@ def _closure(module: str) -> set[str]:
     return found
 
 
-@cache  # of the text, not of the file, which may change; fifteen results share most modules
+@cache  # of the text, not of the file, which may change; the stored results share most modules
 def _imports(source: str) -> tuple[str, ...]:
     return tuple(_names(ast.parse(source)))
 
