@@ -284,6 +284,17 @@ def test_the_command_writes_a_report_and_fails_on_a_fault(site, capsys):
     assert "chapter.html: console error: oh" in capsys.readouterr().err
 
 
+def test_a_page_that_is_not_looked_at_in_full_must_still_fit_a_phone(site, capsys):
+    (site / "api").mkdir()
+    for k in range(check_browser.PLAIN + 1):
+        (site / "api" / f"m{k}.html").write_text(html("<main><h1>Module</h1></main>" + "word " * 30 * k))
+    assert check_browser.main(site) == 0, capsys.readouterr()
+    plant(site, "<h1>Module", f"<h1>{'Module' * 9}", "api/m0.html")
+    assert "api/m0.html" not in check_browser.Site(site).opened
+    assert check_browser.main(site) == 1
+    assert "api/m0.html: is " in capsys.readouterr().err
+
+
 def test_without_a_browser_that_is_said_and_fails_only_in_ci(site, capsys, monkeypatch):
     monkeypatch.setattr(check_browser, "chromium", lambda: None)
     monkeypatch.delenv("CI", raising=False)

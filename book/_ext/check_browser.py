@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from browser_access import check_axe, check_keyboard
-from browser_page import check_page, turn
+from browser_page import check_page, overflow, turn
 from browser_reader import (
     DOWNLOADS,
     FRONT,
@@ -31,12 +31,12 @@ from browser_reader import (
     check_search,
     check_shift,
 )
-from browser_session import Session, Visit, chromium, served, started
+from browser_session import PHONE, Session, Visit, chromium, served, started
 from check_site import pages
 from playwright.async_api import async_playwright
 
 AT_ONCE = 4  # pages; each keeps less than one core busy
-PLAIN = 5  # so many are opened of a folder's pages without formulas and figures, such as those of the code
+PLAIN = 5  # of a folder's pages without formulas and figures, such as those of the code; the others on a phone only
 NO_TEXT = ("search.html", "genindex.html", FRONT)
 # The browser reads the pages; to choose among them a parser would take a quarter of a minute.
 CARD = re.compile(r'<figure\b[^>]*\bclass="[^"]*\bfigure-card\b')
@@ -65,7 +65,7 @@ class Site:
 
     @property
     def opened(self) -> list[str]:
-        """All pages but of those without formulas and figures, where a folder has many, the largest."""
+        """What is looked at in full: of pages without formulas and figures, where a folder has many, the largest."""
         plain: dict[str, list[str]] = {}
         for name in self.names:
             if not re.search(r'class="math|figure-card', self.text(name)):
@@ -155,15 +155,25 @@ async def in_themes(visit: Visit, themes: tuple[str, ...]) -> dict[str, dict[str
     return found
 
 
+async def look_at_width(session: Session, name: str) -> None:
+    """A page like others already seen: its own names may still be too long for a phone."""
+    async with session.visit(name, PHONE) as visit:
+        await overflow(visit, PHONE)
+
+
 async def look_at_all(report: Report, session: Session, site: Site) -> None:
-    free = asyncio.Semaphore(min(AT_ONCE, 2 * (os.cpu_count() or 1)))
+    free, opened = asyncio.Semaphore(min(AT_ONCE, 2 * (os.cpu_count() or 1))), set(site.opened)
 
     async def one(name: str) -> None:
         async with free:
-            await report.attempt(name, look_at(report, session, name, with_axe=site.themes(name)))
+            if name in opened:
+                await report.attempt(name, look_at(report, session, name, with_axe=site.themes(name)))
+            else:
+                await report.attempt(name, look_at_width(session, name))
 
     # The long pages first, so that none is left to run alone at the end.
-    await asyncio.gather(*(one(name) for name in sorted(site.opened, key=site.size, reverse=True)))
+    order = sorted(site.names, key=lambda name: (name in opened, site.size(name)), reverse=True)
+    await asyncio.gather(*(one(name) for name in order))
 
 
 async def look_from_a_file(report: Report, session: Session, site: Site) -> None:
@@ -181,7 +191,7 @@ async def examine(folder: Path, path: str) -> Report:
             session = Session(browser, base, report.faults)
             from_file = Session(browser, folder.as_uri() + "/", report.faults, " from a file")
             report.figures["chromium"] = browser.version
-            report.figures["left_out"] = len(site.names) - len(site.opened)
+            report.figures["alike"] = len(site.names) - len(site.opened)
             report.figures["front"] = await report.attempt(FRONT, check_front(session))
             await look_at_all(report, session, site)
             named = {
@@ -222,7 +232,7 @@ def summary(report: Report) -> str:
         return f"{page['bytes'] / 1e6:.2f} MB as sent, {page['bytes_unpacked'] / 1e6:.2f} MB unpacked"
 
     return f"""\
-{len(pages)} pages in Chromium {figures["chromium"]} ({figures["left_out"]} alike left out), {len(axe)} by axe
+{len(pages)} pages in Chromium {figures["chromium"]} ({figures["alike"]} alike on a phone only), {len(axe)} by axe
 {total("formulas")} formulas typeset, {total("pictures")} pictures loaded
 heaviest page: {heaviest}, {weight(heaviest)}
 front page: {weight(FRONT)}; interactive in {front.get("ready_ms")} ms, loaded in {front.get("load_ms")} ms
