@@ -36,7 +36,9 @@ from check_site import pages
 from playwright.async_api import async_playwright
 
 AT_ONCE = 4  # pages; each keeps less than one core busy
-PLAIN = 5  # of a folder's pages without formulas and figures, such as those of the code; the others on a phone only
+# Of the pages of a folder without formulas and figures, such as those of the code, so many are looked at in
+# full, the others on a phone only.
+PLAIN = 5
 NO_TEXT = ("search.html", "genindex.html", FRONT)
 # The browser reads the pages; to choose among them a parser would take a quarter of a minute.
 CARD = re.compile(r'<figure\b[^>]*\bclass="[^"]*\bfigure-card\b')
@@ -65,7 +67,7 @@ class Site:
 
     @property
     def opened(self) -> list[str]:
-        """What is looked at in full: of pages without formulas and figures, where a folder has many, the largest."""
+        """All pages but of those without formulas and figures, where a folder has many, the largest."""
         plain: dict[str, list[str]] = {}
         for name in self.names:
             if not re.search(r'class="math|figure-card', self.text(name)):
@@ -232,7 +234,7 @@ def summary(report: Report) -> str:
         return f"{page['bytes'] / 1e6:.2f} MB as sent, {page['bytes_unpacked'] / 1e6:.2f} MB unpacked"
 
     return f"""\
-{len(pages)} pages in Chromium {figures["chromium"]} ({figures["alike"]} alike on a phone only), {len(axe)} by axe
+{len(pages)} pages in Chromium {figures["chromium"]} ({figures["alike"]} alike, on a phone), {len(axe)} by axe
 {total("formulas")} formulas typeset, {total("pictures")} pictures loaded
 heaviest page: {heaviest}, {weight(heaviest)}
 front page: {weight(FRONT)}; interactive in {front.get("ready_ms")} ms, loaded in {front.get("load_ms")} ms
