@@ -5,12 +5,13 @@ leave the patch coordinate at 1, keep the chart of the train point, and put the 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from mfcore import polynomials
-from mfcore._typing import Array, Complex, Int, PRNGKeyArray
+from mfcore._typing import Array, Bool, Complex, Int, PRNGKeyArray
 from mfcore.hypersurface import Dwork, project_to_variety
 from mfcore.sampling import Sample, sample_at
 
@@ -24,7 +25,11 @@ def solved_again(key: PRNGKeyArray, variety: Dwork, sample: Sample, scale: float
     """Noise on the local coordinates; Q = 0 gives the eliminated one, its root nearest to the old value."""
     z = _noised(key, sample, scale)
     old = jnp.take_along_axis(sample.z, sample.eliminated[:, None], axis=1)[:, 0]
-    roots = _roots_of_coordinate(variety, z, sample.eliminated)
+    roots, converged = _roots_of_coordinate(variety, z, sample.eliminated)
+    if not converged:
+        raise RuntimeError(
+            "the eliminated coordinate could not be solved for at every point; take another key"
+        )
     nearest = jnp.take_along_axis(roots, jnp.abs(roots - old).argmin(axis=0)[None], axis=0)[0]
     place = jnp.arange(variety.degree) == sample.eliminated[:, None]
     return _in_chart(variety, jnp.where(place, nearest[:, None], z), sample)
@@ -33,7 +38,7 @@ def solved_again(key: PRNGKeyArray, variety: Dwork, sample: Sample, scale: float
 def projected(key: PRNGKeyArray, variety: Dwork, sample: Sample, scale: float) -> Sample:
     """Noise on every coordinate but the patch's, then Newton's way back to the variety."""
     z = _noised(key, sample, scale)
-    return _in_chart(variety, jax.vmap(lambda z: project_to_variety(variety, z))(z), sample)
+    return _in_chart(variety, _projections(variety, z), sample)
 
 
 NOISE_READINGS: dict[str, Callable[[PRNGKeyArray, Dwork, Sample, float], Sample]] = {
@@ -51,21 +56,23 @@ def _noised(key: PRNGKeyArray, sample: Sample, scale: float) -> Complex[Array, "
     return jnp.where(keep, sample.z, sample.z + jax.lax.complex(real, imag))
 
 
+# Compiled as a whole: a loop by itself is compiled anew each time it is called.
+@partial(jax.jit, static_argnums=0)
 def _roots_of_coordinate(
     variety: Dwork, z: Complex[Array, "points hom"], coordinate: Int[Array, " points"]
-) -> Complex[Array, "roots points"]:
+) -> tuple[Complex[Array, "roots points"], Bool[Array, ""]]:
     n = variety.degree
     place = jnp.arange(n) == coordinate[:, None]
     others = jnp.where(place, 0, z)
     # Q in this coordinate: t^N - N psi (product of the others) t + sum of the others' powers.
     c = jnp.zeros((n + 1, len(z)), z.dtype).at[n].set(1)
     c = c.at[1].set(-n * variety.psi * jnp.prod(jnp.where(place, 1, z), axis=1))
-    roots, converged = polynomials.all_roots(c.at[0].set(jnp.sum(others**n, axis=1)))
-    if not converged:
-        raise RuntimeError(
-            "the eliminated coordinate could not be solved for at every point; take another key"
-        )
-    return roots
+    return polynomials.all_roots(c.at[0].set(jnp.sum(others**n, axis=1)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _projections(variety: Dwork, z: Complex[Array, "points hom"]) -> Complex[Array, "points hom"]:
+    return jax.vmap(lambda z: project_to_variety(variety, z))(z)
 
 
 def _in_chart(variety: Dwork, z: Complex[Array, "points hom"], sample: Sample) -> Sample:
