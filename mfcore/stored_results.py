@@ -140,7 +140,7 @@ def provenance_line(results: Results) -> str:
     return (
         f"*Stored result `{results.name}`: {len(trials)} trials, {failed} of them failed; "
         f"{time_spent / 60:.0f} minutes of computing time on {source['device']['processor']}, "
-        f"{source['date'][:10]}, commit {source['commit'][:10]}. "
+        f"{source['date'][:10]}, commit `{source['commit'][:10]}`. "
         f"Made by `python -m mfcore run {results.name}`.*{state}"
     )
 

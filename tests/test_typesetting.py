@@ -25,6 +25,7 @@ pytestmark = pytest.mark.book
         ("-0.467 ± 0.039 (-1)", "−0.467 ± 0.039 (−1)"),
         ("-2.5e-3", "−2.5 × 10⁻³"),
         ("constant to 0e+00", "constant to 0"),
+        ("commit 86666019e3", None),
         ("on 2026-11-28, commit 86e4012345, a-1, x1e5, 1e5x, 1e-3.csv", None),
     ],
 )

@@ -12,7 +12,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-POWER = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.]*\w)")
+# One digit before the point, as Python prints it: the hash 86666019e3 is no number.
+POWER = re.compile(r"(?<![\w.])([-+]?\d(?:\.\d+)?)e([-+]?\d{1,3})(?![\w.]*\w)")
 MINUS = re.compile(r"(?:(?<=^)|(?<=[\s(±,;]))-(?=\d)")
 MARK = re.compile(r"[.,;:!?)]+")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
