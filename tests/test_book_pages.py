@@ -55,6 +55,7 @@ def test_the_ledger_shows_what_cells_found_and_counts_the_least_favourable(ledge
     page = ledger.html("book/claims")
     (claim,) = page.select("div.claim")
     assert "The slope is two." in claim.get_text()
+    assert [(a.get_text(), a["href"]) for a in page.select(".claims-jump a")] == [("T1", f"#{claim['id']}")]
     assert [mark.get_text() for mark in claim.select(".claim-head .verdict")] == ["not reproduced"]
     assert [box.select_one("a")["href"] for box in claim.select(".finding")] == [
         "../notebooks/a.html#claim-t1",
@@ -98,7 +99,7 @@ def drawn(tmp_path):
     (tmp_path / "mfcore").mkdir()
     saved = draw() + "\n# figures.save(fig, 'fig-a')\nresult = 'runner.load(\"table_1\")'"
     book.notebook(
-        "one", saved, card(number="3 (left)") + "\n\n## Part\n\n| gain | at |\n|---|---|\n| 1 | 2 |\n"
+        "one", saved, card(number="3 (left)") + "\n\n## Part\n\n| gain $k < 2$ | at |\n|---|---|\n| 1 | 2 |\n"
     )
     book.page(
         "figures",
@@ -126,7 +127,7 @@ def test_figures_and_tables_are_listed_with_links_to_their_places(drawn):
     ]
     (row,) = (a for a in page.select("li a") if "table-1" in a["href"])
     assert row.get_text() == "Part"
-    assert "gain · at" in row.parent.get_text()
+    assert r"gain \(k < 2\) · at" in row.parent.get_text()
     assert chapter.find(id="table-1").name == "table"
     assert "A line." in page.select_one("a.figure-showcase-entry").get_text()
 

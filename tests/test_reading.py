@@ -250,3 +250,62 @@ def test_derivations_are_printed_open_and_closed_again(page):
     opened = "document.querySelector('details').open"
     assert page.evaluate(f"dispatchEvent(new Event('beforeprint')); {opened}")
     assert not page.evaluate(f"dispatchEvent(new Event('afterprint')); {opened}")
+
+
+# --- a phone --------------------------------------------------------------------------------------
+
+NARROW = """<!doctype html><html><head><meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="_static/reading.css"><style>
+body { margin: 0 } header { position: sticky; top: 0; height: 40px; background: #fff }
+.pst-scrollable-table-container, mjx-container { display: block; width: 300px; overflow: auto }
+mjx-container i { display: block } td { white-space: nowrap }
+.secondary-toggle { width: 60px; height: 40px } a { display: block; height: 40px }</style></head><body>
+<header><button class="secondary-toggle">Contents</button></header>
+<input type="checkbox" id="pst-secondary-sidebar-checkbox">
+<div class="bd-sidebar-secondary"><a href="#there">There</a></div>
+<article><div class="pst-scrollable-table-container"><table><tr><td>name</td><td>wide wide wide wide wide</td>
+<td>wide wide wide wide wide wide wide wide</td></tr></table></div>
+<div class="math"><mjx-container id="little"><i style="width: 20em">a</i></mjx-container></div>
+<div class="math"><mjx-container id="much"><i style="width: 40em">b</i></mjx-container></div>
+<div class="math"><mjx-container id="none"><i style="width: 5em">c</i></mjx-container></div>
+<a class="figure-card-drawing" href="figures/a.svg">A</a>
+<p style="height: 3000px"></p><h2 id="there">There</h2><p style="height: 3000px"></p></article>
+<script src="_static/narrow.js"></script></body></html>"""
+MORE = "[...document.querySelectorAll('.mf-more')].map((box) => box.id || box.className.split(' ')[0])"
+
+
+def test_on_a_phone_what_goes_on_beyond_the_edge_fades_and_a_little_too_wide_formula_fits(page):
+    page, _ = page
+    (Path(page.url.removeprefix("file://")).parent / "narrow.html").write_text(NARROW)
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(page.url.replace("index.html", "narrow.html"))
+    page.wait_for_function(f"{MORE}.length")
+    assert page.evaluate(MORE) == ["pst-scrollable-table-container", "much"]
+    sizes = {
+        name: page.evaluate(f"parseFloat(getComputedStyle({name}).fontSize)")
+        for name in ("little", "much", "none")
+    }
+    assert 0.86 < sizes["little"] / sizes["none"] < 0.98
+    assert sizes["much"] == sizes["none"]
+    table = page.locator(".pst-scrollable-table-container")
+    assert table.locator("td").first.bounding_box()["x"] == 0
+    table.evaluate("(box) => { box.scrollLeft = box.scrollWidth }")
+    page.wait_for_function(f"{MORE}.length === 1")  # nothing more lies beyond its edge
+    assert table.locator("td").first.bounding_box()["x"] == 0  # the names of the rows stay
+    page.set_viewport_size({"width": 900, "height": 800})
+    page.wait_for_function("getComputedStyle(little).fontSize === getComputedStyle(none).fontSize")
+
+
+def test_on_a_phone_a_drawer_closes_on_the_section_chosen_and_leaves_the_text_where_it_is(page):
+    page, _ = page
+    (Path(page.url.removeprefix("file://")).parent / "narrow.html").write_text(NARROW)
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(page.url.replace("index.html", "narrow.html"))
+    page.evaluate("scrollTo(0, 2000)")
+    page.evaluate("document.querySelector('.secondary-toggle').focus()")
+    assert page.evaluate("scrollY") == 2000
+    page.evaluate("scrollTo(0, 0)")
+    page.check("#pst-secondary-sidebar-checkbox")
+    page.click(".bd-sidebar-secondary a")
+    assert not page.is_checked("#pst-secondary-sidebar-checkbox")
+    assert page.evaluate("there.getBoundingClientRect().top") < 10

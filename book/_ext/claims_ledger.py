@@ -83,8 +83,8 @@ class ClaimsSummary(SphinxDirective):
         count = counted(self.env.app)
         paragraph = nodes.paragraph(classes=["claims-summary"])
         for name in VERDICTS:
-            paragraph += badge(name)
-            paragraph += nodes.Text(f"\N{NO-BREAK SPACE}{count[name]} ")
+            words = badge(name), nodes.Text(f"\N{NO-BREAK SPACE}{count[name]}")
+            paragraph += [nodes.inline("", "", *words, classes=["verdict-count"]), nodes.Text(" ")]
         return [paragraph]
 
 
@@ -137,11 +137,14 @@ class Findings(SphinxDirective):
 
 
 class ClaimsLedger(Findings):
-    """All claims, then what the paper does not have."""
+    """All claims, then what the paper does not have; before them a line of links to each."""
 
     def run(self) -> list[nodes.Node]:
         rows = findings(self.env.app)
-        content: list[nodes.Node] = []
+        links = nodes.paragraph(classes=["claims-jump"])
+        for number in claims(self.env.app):
+            links += [nodes.reference("", number, refid=f"ledger-{number.lower()}"), nodes.Text(" ")]
+        content: list[nodes.Node] = [links]
         for number, claim in claims(self.env.app).items():
             mine = [found for found in rows if found.row["claim"] == number]
             content.append(self.entry(number, f"{number}, {claim['where']}", claim["claim"], mine))

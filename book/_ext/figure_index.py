@@ -59,8 +59,9 @@ def tables_of(env: BuildEnvironment) -> dict[str, list[dict[str, str]]]:
 
 
 def collect(app: Sphinx, doctree: nodes.document) -> None:
-    """Note the tables of a notebook, with the heading above and the words of their first row."""
-    if next(doctree.findall(figure_index), None):  # the captions there bring their formulas
+    """Note the tables of a notebook, with the heading above and the words of their first row, as HTML."""
+    # Captions and heads of tables bring their formulas to the page that lists them.
+    if any(isinstance(node, figure_index | table_index) for node in doctree.findall()):
         app.env.get_domain("math").data["has_equations"][app.env.docname] = True
     if not app.env.docname.startswith("notebooks/"):
         return
@@ -68,11 +69,11 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
     for count, table in enumerate(doctree.findall(nodes.table), 1):
         table["ids"].append(f"table-{count}")
         row = next(table.findall(nodes.row), None)
-        heads = [entry.astext() for entry in row.findall(nodes.entry)] if row else []
+        heads = [with_formulas(entry) for entry in row.findall(nodes.entry)] if row else []
         section = table.parent
         while section is not None and not isinstance(section, nodes.section):
             section = section.parent
-        title = section.next_node(nodes.title).astext() if section is not None else ""  # pyright: ignore
+        title = with_formulas(section.next_node(nodes.title)) if section is not None else ""  # pyright: ignore
         found.append({"id": f"table-{count}", "heads": " · ".join(heads), "section": title})
     tables_of(app.env)[app.env.docname] = found
 
@@ -118,7 +119,7 @@ def first_sentence(env: BuildEnvironment, caption: nodes.Element) -> str:
     parts = []
     for child in caption.children:
         if isinstance(child, nodes.math):
-            parts.append(f'<span class="math notranslate nohighlight">\\({escape(child.astext())}\\)</span>')
+            parts.append(formula(child))
         elif isinstance(child, addnodes.pending_xref):
             parts.append(escape(number_of(env, child)))
         else:
@@ -127,6 +128,19 @@ def first_sentence(env: BuildEnvironment, caption: nodes.Element) -> str:
             if stop:
                 break
     return "".join(parts).rstrip(".") + "."
+
+
+def formula(node: nodes.math) -> str:
+    return f'<span class="math notranslate nohighlight">\\({escape(node.astext())}\\)</span>'
+
+
+def with_formulas(node: nodes.Node) -> str:
+    """The words of a heading or a cell, as HTML."""
+    if isinstance(node, nodes.math):
+        return formula(node)
+    if isinstance(node, nodes.Text):
+        return escape(node.astext())
+    return "".join(with_formulas(child) for child in node.children)
 
 
 def number_of(env: BuildEnvironment, reference: addnodes.pending_xref) -> str:
@@ -165,8 +179,7 @@ def tables_html(self: Any, node: nodes.Element) -> None:
     for docname in filter(found.get, pages(self.builder.app)):
         self.body.append(f'<p class="rubric">{escape(env.titles[docname].astext())}</p><ul>')
         self.body += [
-            f'<li><a href="{place(self, docname, table["id"])}">{escape(table["section"])}</a>: '
-            f"{escape(table['heads'])}</li>"
+            f'<li><a href="{place(self, docname, table["id"])}">{table["section"]}</a>: {table["heads"]}</li>'
             for table in found[docname]
         ]
         self.body.append("</ul>\n")

@@ -56,7 +56,8 @@
     }
 
     function play() {
-      if (slider.value === slider.max) slider.value = 0;
+      // The still may be a frame in the middle: who has not moved the slider sees all from the first.
+      if (slider.value === slider.max || !figure.classList.contains("frames-moved")) slider.value = 0;
       const milliseconds = Math.min(600, Math.max(120, 5000 / labels.length));
       timer = setInterval(() => {
         slider.stepUp();
