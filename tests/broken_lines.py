@@ -1835,14 +1835,14 @@ def copy_of_the_tree(where: Path) -> Path:
     return where
 
 
-def run(tree: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
+def run(tree: Path, tests: list[str], limit: float | None = TIME_LIMIT) -> subprocess.CompletedProcess[str]:
     # The working directory and PYTHONPATH come before the editable installation.
     nodes = [f"tests/test_{file}.py::test_{name}" for file, name in (test.split("::") for test in tests)]
     options = ["-q", "-rfE", "-p", "no:cacheprovider", "--tb=no"]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "250"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, *nodes],
-        cwd=tree, env=environment, capture_output=True, text=True, timeout=TIME_LIMIT, check=False,
+        cwd=tree, env=environment, capture_output=True, text=True, timeout=limit, check=False,
     )  # fmt: skip
 
 
@@ -1887,7 +1887,7 @@ def main(words: list[str]) -> int:
 
         named = sorted({test for row in rows for test in row.tests})
         for whole in pool.map(
-            lambda tests: run(tree(), tests), [named[i::JOBS] for i in range(min(JOBS, len(named)))]
+            lambda tests: run(tree(), tests, None), [named[i::JOBS] for i in range(min(JOBS, len(named)))]
         ):
             if whole.returncode != 0:
                 print(whole.stdout, whole.stderr, "The tests named must pass on unbroken lines.", sep="\n")

@@ -182,6 +182,7 @@ PAGE = """<!doctype html><html data-content_root="./"><head><style>body { margin
 <p id="text">See <a class="internal" href="two.html#term-a" title="Words">a term</a> and
 <a class="internal" href="#equation-in">(1.1)</a>.</p>
 <details class="mf-derivation"><summary>Derivation</summary><p id="equation-in">a = b</p></details>
+<div class="cell" id="cell-3"><details class="hide"><summary>Show</summary>code</details></div>
 </article><script src="_static/previews.js"></script>
 <script src="_static/reading.js"></script></body></html>"""
 
@@ -243,6 +244,13 @@ def test_a_touch_goes_to_the_place_and_a_link_opens_the_derivation(page):
     page.wait_for_timeout(400)  # longer than the wait before a preview
     assert page.locator(SHOWN).count() == 0
     assert not [file for file in asked if file.startswith("previews/")]
+
+
+def test_a_link_to_a_cell_opens_its_code(page):
+    page, _ = page
+    page.goto(page.url + "#cell-3")
+    page.wait_for_function("document.querySelector('#cell-3 details').open")
+    assert not page.evaluate("document.querySelector('.mf-derivation').open")
 
 
 def test_derivations_are_printed_open_and_closed_again(page):

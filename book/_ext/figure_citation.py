@@ -66,9 +66,8 @@ def bibtex(name: str, number: str, record: dict[str, Any], address: str) -> str:
     fields = {
         "author": "{" + " and ".join(authors(book["authors"])) + "}",
         # Braces keep styles from writing it in lower case.
-        "title": f"{book['title']}: {{Figure {number}}}",
+        "title": f"{{{book['title']}: Figure {number}}}",
         "year": record["date"][:4],
-        "version": str(book["version"]),
         "howpublished": place(name, address),
         **({"url": place(name, address)} if address else {}),
         "note": f"version {book['version']}, {commit(record)}, data SHA-256 {record['csv_sha256']}{after}",

@@ -17,6 +17,9 @@
       opened ||= !box.open;
       box.open = true;
     }
+    // A link to a cell is one to its code.
+    const source = target?.matches("div.cell") ? target.querySelector("details.hide") : null;
+    if (source) source.open = true;
     if (opened) target.scrollIntoView();
   }
 
