@@ -189,7 +189,7 @@ BREAKS: dict[str, list[tuple[str, ...]]] = {
             "hypersurface::chart_is_largest_coordinate_then_largest_slope",
         ),
         ("self.psi * jnp.prod(z) if", "jnp.prod(z) if", "hypersurface::polynomial_by_hand"),
-        ("z[self.degree - 1 - i]", "z[i]", "hypersurface::gradient_is_the_derivative_of_the_polynomial"),
+        ("z[self.degree - 1 - i]", "z[i]", "hypersurface::gradient_stays_exact_where_coordinates_vanish"),
         (
             "gradient.conj() / _norm2(gradient)\n        z = z",
             "gradient / _norm2(gradient)\n        z = z",
