@@ -316,3 +316,13 @@ def test_on_a_phone_a_drawer_closes_on_the_section_chosen_and_leaves_the_text_wh
     page.click(".bd-sidebar-secondary a")
     assert not page.is_checked("#pst-secondary-sidebar-checkbox")
     assert page.evaluate("there.getBoundingClientRect().top") < 10
+
+
+@pytest.mark.parametrize("mobile", [True, False])
+def test_a_tap_on_a_figure_opens_the_picture_and_a_click_the_drawing(page, mobile):
+    page, _ = page
+    (Path(page.url.removeprefix("file://")).parent / "narrow.html").write_text(NARROW)
+    phone = page.context.browser.new_page(is_mobile=mobile, has_touch=mobile)
+    phone.goto(page.url.replace("index.html", "narrow.html"))
+    address = phone.get_attribute("a.figure-card-drawing", "href")
+    assert address.endswith("figures/a.png" if mobile else "figures/a.svg")
